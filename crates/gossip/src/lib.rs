@@ -1,0 +1,1 @@
+//! Cluster membership and failure detection by gossiped heartbeats, as a pure state machine.

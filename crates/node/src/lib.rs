@@ -1,0 +1,1 @@
+//! One node of a Kvorum cluster, composed of pure state machines; no I/O.

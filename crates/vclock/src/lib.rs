@@ -1,0 +1,1 @@
+//! Vector clocks, dotted version vector sets and hybrid logical clocks.
