@@ -1,0 +1,151 @@
+//! Owns the classic vector clock: per actor a counter of its events. Does not own values or siblings: see `Siblings`,
+//! which needs no counter per write and suits a store better.
+
+use alloc::vec::Vec;
+
+use crate::codec::{Reader, put_varint};
+use crate::entries::Entries;
+use crate::{Causality, Error};
+
+/// A vector clock: how many events of each actor a version has seen. An absent actor counts 0.
+///
+/// From DeCandia et al., "Dynamo: Amazon's Highly Available Key-value Store" (SOSP 2007), section 4.4.
+///
+/// ```
+/// use kvorum_vclock::{Causality, VClock};
+///
+/// let mut one = VClock::new();
+/// one.increment("x")?;
+/// let mut other = one.clone();
+/// one.increment("y")?;
+/// assert_eq!(other.compare(&one), Causality::Before);
+/// other.increment("z")?;
+/// assert_eq!(other.compare(&one), Causality::Concurrent);
+/// # Ok::<(), kvorum_vclock::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct VClock<A> {
+    entries: Entries<A, u64>,
+}
+
+impl<A> VClock<A> {
+    /// The clock that has seen nothing.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            entries: Entries::new(),
+        }
+    }
+
+    /// How many actors have been seen.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether nothing has been seen.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The entries in ascending order of actors; no counter is 0.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&A, u64)> + DoubleEndedIterator + Clone {
+        self.entries.iter()
+    }
+}
+
+impl<A: Ord> VClock<A> {
+    /// The actor's counter, 0 if it has not been seen. O(log n).
+    #[must_use]
+    pub fn get(&self, actor: &A) -> u64 {
+        self.entries.get(actor)
+    }
+
+    /// Records a new event of the actor and returns its counter, 1 for the first. O(log n), O(n) for a new actor.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Overflow`] if the counter is at `u64::MAX`, which takes a forged clock.
+    pub fn increment(&mut self, actor: A) -> Result<u64, Error> {
+        let next = self.get(&actor).checked_add(1).ok_or(Error::Overflow)?;
+        self.entries.raise(actor, next);
+        Ok(next)
+    }
+
+    /// Takes note of the first `counter` events of the actor. Never lowers; 0 adds nothing.
+    pub fn observe(&mut self, actor: A, counter: u64) {
+        self.entries.raise(actor, counter);
+    }
+
+    /// Adds what the other clock has seen: the larger counter of each actor. Commutative, associative and idempotent.
+    /// O(n + m).
+    pub fn merge(&mut self, other: &Self)
+    where
+        A: Clone,
+    {
+        self.entries.merge(&other.entries);
+    }
+
+    /// How this clock relates to the other: [`Causality::Before`] says that this one is an ancestor. One walk, O(n + m).
+    #[must_use]
+    pub fn compare(&self, other: &Self) -> Causality {
+        self.entries.compare(&other.entries)
+    }
+
+    /// Drops entries until at most `keep` are left, those with the smallest `age` first and among equals those with the
+    /// smallest actor, so equal clocks are pruned equally; returns how many went. O(n log n).
+    ///
+    /// Dynamo (section 4.4) uses the time at which the actor last updated the item as the key. A pruned clock has
+    /// forgotten part of its past, so a descendant may look concurrent with its ancestors. Prune right after an increment,
+    /// with the incremented actor youngest and `keep` at least 1: then it never looks *older* than an ancestor, and no
+    /// update is taken for a stale one.
+    pub fn prune<K: Ord>(&mut self, keep: usize, age: impl FnMut(&A, u64) -> K) -> usize {
+        self.entries.prune(keep, age)
+    }
+}
+
+impl<A> Default for VClock<A> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<A: Ord> FromIterator<(A, u64)> for VClock<A> {
+    /// Collects entries in any order; an actor keeps its largest counter, and 0 adds nothing.
+    fn from_iter<I: IntoIterator<Item = (A, u64)>>(entries: I) -> Self {
+        let mut clock = Self::new();
+        for (actor, counter) in entries {
+            clock.observe(actor, counter);
+        }
+        clock
+    }
+}
+
+impl VClock<u64> {
+    /// Appends the canonical encoding: the number of entries, then actor and counter of each, ascending by actor, all
+    /// as LEB128 varints. Equal clocks have equal bytes.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        put_varint(out, self.len() as u64);
+        for (actor, counter) in self.iter() {
+            put_varint(out, *actor);
+            put_varint(out, counter);
+        }
+    }
+
+    /// Reads what [`VClock::encode`] wrote. All of `input` must be used. O(n), and never allocates more than a small
+    /// multiple of the input's length.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Malformed`] for anything but a canonical encoding.
+    pub fn decode(input: &[u8]) -> Result<Self, Error> {
+        let entries = Reader::whole(input, Reader::clock_entries)?;
+        Ok(Self {
+            entries: Entries::from_canonical(entries),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;
