@@ -1,0 +1,124 @@
+//! The `Admin` service: what operators ask. Nothing here is on a request's path.
+
+use std::collections::BTreeMap;
+
+use kvorum_node::control::Status as ClusterStatus;
+use kvorum_node::{Layout, View};
+use kvorum_ring::Token;
+use kvorum_wire::v1;
+use tokio::sync::{mpsc, oneshot, watch};
+use tonic::{Request, Response, Status};
+
+use crate::control_loop::{ControlEvent, Snapshot};
+
+pub(crate) struct AdminService {
+    pub(crate) name: String,
+    pub(crate) control: mpsc::Sender<ControlEvent>,
+    pub(crate) snapshot: watch::Receiver<Snapshot>,
+    /// What an operator should know of this node itself.
+    pub(crate) warnings: Vec<String>,
+}
+
+impl AdminService {
+    async fn cluster_status(&self) -> Result<ClusterStatus, Status> {
+        let (reply, status) = oneshot::channel();
+        let stopping = || Status::unavailable("rejected: the node is stopping");
+        self.control.send(ControlEvent::Status(reply)).await.map_err(|_| stopping())?;
+        status.await.map_err(|_| stopping())
+    }
+}
+
+/// The layout of a view.
+fn layout(view: &View) -> Result<&Layout, Status> {
+    view.layout.as_deref().ok_or_else(|| Status::unavailable(format!("rejected: not ready: {}", view.not_ready_because())))
+}
+
+#[tonic::async_trait]
+impl v1::admin_server::Admin for AdminService {
+    async fn status(&self, _: Request<v1::StatusRequest>) -> Result<Response<v1::StatusResponse>, Status> {
+        let status = self.cluster_status().await?;
+        let members = status.members.into_iter().map(|member| v1::Member {
+            name: member.name,
+            id: member.id.to_string(),
+            client: member.client.to_string(),
+            peer: member.peer.to_string(),
+            dc: member.dc,
+            rack: member.rack,
+            weight: member.weight,
+            state: member.state.to_string(),
+            partitions: u32::try_from(member.partitions).unwrap_or(u32::MAX),
+            bytes: member.bytes,
+            heartbeat_age_ms: member.heartbeat_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+        });
+        Ok(Response::new(v1::StatusResponse {
+            cluster: status.cluster.map(|cluster| cluster.to_string()).unwrap_or_default(),
+            epoch: status.epoch,
+            phase: status.phase.to_string(),
+            partitions: status.partitions,
+            members: members.collect(),
+            warnings: status.warnings.into_iter().chain(self.warnings.iter().cloned()).collect(),
+            answered_by: self.name.clone(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }))
+    }
+
+    async fn ring(&self, request: Request<v1::RingRequest>) -> Result<Response<v1::RingResponse>, Status> {
+        let view = self.snapshot.borrow().view.clone();
+        let layout = layout(&view)?;
+        let names = |row: &[u16]| row.iter().map(|index| layout.members()[usize::from(*index)].name.to_string()).collect();
+        let place = request.into_inner().key.map(|key| {
+            let token = Token::of(&key);
+            let partition = layout.partitions().of(token);
+            v1::KeyPlace {
+                token: token.0,
+                partition: partition.0.into(),
+                replicas: names(layout.table().replicas(partition)),
+                fallbacks: names(layout.table().fallbacks(partition)),
+            }
+        });
+        let mut first: BTreeMap<u16, u32> = BTreeMap::new();
+        for (_, row) in layout.table().rows() {
+            if let Some(index) = row.first() {
+                *first.entry(*index).or_default() += 1;
+            }
+        }
+        let shares = (0..).zip(layout.members()).map(|(index, member)| v1::Share {
+            name: member.name.to_string(),
+            dc: member.dc.to_string(),
+            rack: member.rack.to_string(),
+            weight: member.weight,
+            partitions: u32::try_from(layout.share(member.id)).unwrap_or(u32::MAX),
+            first: first.get(&index).copied().unwrap_or(0),
+        });
+        let mut shares: Vec<_> = shares.collect();
+        shares.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(Response::new(v1::RingResponse {
+            place,
+            shares,
+            partitions: layout.partitions().count(),
+            epoch: layout.epoch(),
+            replication: layout.replication().to_string(),
+        }))
+    }
+
+    async fn topology(&self, _: Request<v1::TopologyRequest>) -> Result<Response<v1::TopologyResponse>, Status> {
+        let view = self.snapshot.borrow().view.clone();
+        let layout = layout(&view)?;
+        let nodes = layout.members().iter().map(|placed| {
+            let member = view.members.get(&placed.id);
+            v1::TopologyNode {
+                name: placed.name.to_string(),
+                client: member.map(|member| member.client.to_string()).unwrap_or_default(),
+                dc: placed.dc.to_string(),
+                up: member.is_some_and(kvorum_node::ViewMember::is_usable),
+            }
+        });
+        let rows = layout.table().rows().map(|(_, row)| v1::TopologyRow { nodes: row.iter().map(|index| u32::from(*index)).collect() });
+        Ok(Response::new(v1::TopologyResponse {
+            epoch: layout.epoch(),
+            partitions: layout.partitions().count(),
+            nodes: nodes.collect(),
+            rows: rows.collect(),
+        }))
+    }
+}

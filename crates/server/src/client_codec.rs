@@ -1,0 +1,203 @@
+//! Between what clients say on the wire and what shards understand.
+
+use std::num::NonZeroU8;
+use std::time::Duration;
+
+use bytes::Bytes;
+use kvorum_node::{Failure, FailureKind, Operation, Record, Request, Response, View, request};
+use kvorum_quorum::Level;
+use kvorum_ring::PartitionId;
+use kvorum_wire::v1;
+use tonic::Status;
+use tonic::metadata::MetadataValue;
+
+/// How long a request that names no timeout is tried.
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Understands a request.
+pub(crate) fn request_from_wire(view: &View, operation: v1::request::Operation) -> Result<Request, Failure> {
+    use v1::request::Operation as Wire;
+    let (keyspace, timeout_ms, operation) = match operation {
+        Wire::Get(get) => (get.keyspace, get.timeout_ms, Operation::Get { key: get.key, level: level_from_wire(get.level)? }),
+        Wire::Put(put) => {
+            let level = level_from_wire(put.level)?;
+            (put.keyspace, put.timeout_ms, Operation::Put { key: put.key, value: put.value, ttl_ms: put.ttl_ms, level })
+        }
+        Wire::Delete(delete) => {
+            let level = level_from_wire(delete.level)?;
+            (delete.keyspace, delete.timeout_ms, Operation::Delete { key: delete.key, level })
+        }
+        Wire::Scan(scan) => {
+            let cursor = scan.cursor.unwrap_or_default();
+            let partition = u16::try_from(cursor.partition)
+                .map_err(|_| invalid(format!("the cursor's partition {} does not exist", cursor.partition)))?;
+            let page = request::Scan {
+                partition: PartitionId(partition),
+                prefix: scan.prefix,
+                after: cursor.after,
+                limit_bytes: u32::MAX,
+                limit_rows: (scan.limit > 0).then(|| u32::try_from(scan.limit).unwrap_or(u32::MAX)),
+                keys_only: scan.keys_only,
+                level: level_from_wire(scan.level)?,
+            };
+            (scan.keyspace, scan.timeout_ms, Operation::Scan(page))
+        }
+    };
+    let keyspace = view.keyspace(&keyspace).ok_or_else(|| invalid(format!("there is no keyspace `{keyspace}`")))?;
+    let timeout = if timeout_ms == 0 { DEFAULT_TIMEOUT } else { Duration::from_millis(timeout_ms.into()) };
+    Ok(Request { keyspace, timeout, operation })
+}
+
+fn invalid(message: String) -> Failure {
+    Failure::new(FailureKind::Invalid, message)
+}
+
+pub(crate) fn level_from_wire(level: Option<v1::Level>) -> Result<Option<Level>, Failure> {
+    use v1::level::{Level as Wire, Name};
+    let Some(level) = level.and_then(|level| level.level) else { return Ok(None) };
+    let bad = |what: &dyn std::fmt::Display| {
+        invalid(format!(
+            "there is no level {what}; use one, two, three, quorum, all, local_quorum, each_quorum or a number from 1 to 64"
+        ))
+    };
+    let level = match level {
+        Wire::Number(number) => {
+            let number = u8::try_from(number).ok().filter(|number| *number <= 64).and_then(NonZeroU8::new);
+            Level::Number(number.ok_or_else(|| bad(&"of that number"))?)
+        }
+        Wire::Name(name) => match Name::try_from(name) {
+            Ok(Name::One) => Level::One,
+            Ok(Name::Two) => Level::Two,
+            Ok(Name::Three) => Level::Three,
+            Ok(Name::Quorum) => Level::Quorum,
+            Ok(Name::All) => Level::All,
+            Ok(Name::LocalQuorum) => Level::LocalQuorum,
+            Ok(Name::EachQuorum) => Level::EachQuorum,
+            Ok(Name::Unspecified) => return Ok(None),
+            Err(_) => return Err(bad(&name)),
+        },
+    };
+    Ok(Some(level))
+}
+
+pub(crate) fn level_to_wire(level: Level) -> v1::Level {
+    use v1::level::{Level as Wire, Name};
+    let name = match level {
+        Level::One => Name::One,
+        Level::Two => Name::Two,
+        Level::Three => Name::Three,
+        Level::Quorum => Name::Quorum,
+        Level::All => Name::All,
+        Level::LocalQuorum => Name::LocalQuorum,
+        Level::EachQuorum => Name::EachQuorum,
+        Level::Number(number) => return v1::Level { level: Some(Wire::Number(number.get().into())) },
+    };
+    v1::Level { level: Some(Wire::Name(name.into())) }
+}
+
+/// Says an answer. `is_delete` tells a delete's from a put's.
+pub(crate) fn response_to_wire(id: u64, partitions: u32, is_delete: bool, response: Response) -> v1::Response {
+    use v1::response::Result as Wire;
+    let result = match response {
+        Response::Value { record, replicas } => Wire::Get(v1::GetResponse {
+            versions: record.iter().map(version).collect(),
+            replicas: Some(replicas_to_wire(replicas)),
+        }),
+        Response::Written { record, replicas } => {
+            let (actor, timestamp) = (record.dot().actor.0, record.time().to_bits());
+            let replicas = Some(replicas_to_wire(replicas));
+            if is_delete {
+                Wire::Delete(v1::DeleteResponse { actor, timestamp, replicas })
+            } else {
+                Wire::Put(v1::PutResponse { actor, timestamp, replicas })
+            }
+        }
+        Response::Page { partition, rows, next, replicas } => Wire::Scan(v1::ScanResponse {
+            rows: rows.into_iter().map(|(key, record)| v1::Row { key, versions: vec![version(&record)] }).collect(),
+            next: next_cursor(partition, next, partitions),
+            replicas: Some(replicas_to_wire(replicas)),
+        }),
+        Response::Failed(failure) => Wire::Error(error_to_wire(failure)),
+    };
+    v1::Response { id, result: Some(result) }
+}
+
+fn next_cursor(partition: PartitionId, after: Option<Bytes>, partitions: u32) -> Option<v1::Cursor> {
+    let partition = u32::from(partition.0);
+    match after {
+        Some(after) => Some(v1::Cursor { partition, after: Some(after) }),
+        None => Some(partition + 1).filter(|next| *next < partitions).map(|partition| v1::Cursor { partition, after: None }),
+    }
+}
+
+fn version(record: &Record) -> v1::Version {
+    v1::Version {
+        value: record.value().unwrap_or_default(),
+        actor: record.dot().actor.0,
+        timestamp: record.time().to_bits(),
+        expires_at: record.expires_at_ms(),
+    }
+}
+
+fn replicas_to_wire(replicas: kvorum_node::Replicas) -> v1::Replicas {
+    v1::Replicas {
+        wanted: replicas.wanted.into(),
+        answered: replicas.answered.into(),
+        agreed: replicas.agreed.into(),
+        sloppy: replicas.sloppy,
+    }
+}
+
+pub(crate) fn replicas_from_wire(replicas: Option<v1::Replicas>) -> kvorum_node::Replicas {
+    let replicas = replicas.unwrap_or_default();
+    let count = |n: u32| u8::try_from(n).unwrap_or(u8::MAX);
+    kvorum_node::Replicas {
+        wanted: count(replicas.wanted),
+        answered: count(replicas.answered),
+        agreed: count(replicas.agreed),
+        sloppy: replicas.sloppy,
+    }
+}
+
+pub(crate) fn error_to_wire(failure: Failure) -> v1::Error {
+    use v1::error::Kind;
+    let kind = match failure.kind {
+        FailureKind::Invalid => Kind::Invalid,
+        FailureKind::Rejected => Kind::Rejected,
+        FailureKind::Overloaded => Kind::Overloaded,
+        FailureKind::Indeterminate => Kind::Indeterminate,
+        FailureKind::TimedOut => Kind::TimedOut,
+        FailureKind::DataLoss => Kind::DataLoss,
+    };
+    v1::Error { kind: kind.into(), message: failure.message }
+}
+
+pub(crate) fn error_from_wire(error: v1::Error) -> Failure {
+    use v1::error::Kind;
+    let kind = match error.kind() {
+        Kind::Invalid => FailureKind::Invalid,
+        Kind::Rejected => FailureKind::Rejected,
+        Kind::Overloaded => FailureKind::Overloaded,
+        Kind::TimedOut => FailureKind::TimedOut,
+        Kind::DataLoss => FailureKind::DataLoss,
+        // What a newer peer means cannot be known: no more is promised than is certain.
+        Kind::Indeterminate | Kind::Unspecified => FailureKind::Indeterminate,
+    };
+    Failure::new(kind, error.message)
+}
+
+/// A failure as a gRPC status, for unary calls. The metadata `kvorum-outcome` says what the client may conclude.
+pub(crate) fn status(error: v1::Error) -> Status {
+    use v1::error::Kind;
+    let kind = error.kind();
+    let (mut status, outcome) = match kind {
+        Kind::Invalid => (Status::invalid_argument(error.message), "rejected"),
+        Kind::Rejected => (Status::unavailable(format!("rejected: {}", error.message)), "rejected"),
+        Kind::Overloaded => (Status::resource_exhausted(error.message), "rejected"),
+        Kind::TimedOut => (Status::deadline_exceeded(error.message), "rejected"),
+        Kind::DataLoss => (Status::data_loss(error.message), "rejected"),
+        Kind::Indeterminate | Kind::Unspecified => (Status::unknown(error.message), "indeterminate"),
+    };
+    status.metadata_mut().insert("kvorum-outcome", MetadataValue::from_static(outcome));
+    status
+}

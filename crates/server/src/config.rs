@@ -1,0 +1,69 @@
+//! What a node is configured with. Everything here is valid: text from files and flags is parsed before.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use kvorum_ring::{Partitions, Replication};
+
+use crate::engine::{Durability, EngineKind};
+
+/// The configuration of one node.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Its name, unique in the cluster.
+    pub name: String,
+    /// Its data.
+    pub data_dir: PathBuf,
+    /// Where it listens for clients and operators.
+    pub listen: SocketAddr,
+    /// Where it listens for other nodes.
+    pub peer_listen: SocketAddr,
+    /// Where it answers `/livez` and `/readyz`.
+    pub http_listen: SocketAddr,
+    /// The address clients should use; the one it listens on when none is given.
+    pub advertise: Option<String>,
+    /// The address other nodes should use; the one it listens on when none is given.
+    pub peer_advertise: Option<String>,
+    /// Peer addresses of some members. An empty node without seeds founds a cluster.
+    pub seeds: Vec<String>,
+    /// Its data centre.
+    pub dc: String,
+    /// Its rack.
+    pub rack: String,
+    /// The share of the data it takes, relative to the others'; 0 takes none.
+    pub weight: u32,
+    /// Where its data is kept.
+    pub engine: EngineKind,
+    /// When a write counts as stored.
+    pub durability: Durability,
+    /// Used by the founder.
+    pub founding: FoundingConfig,
+    /// The budget for caches, in bytes.
+    pub memory: u64,
+    /// Data shards, each on a thread of its own.
+    pub shards: usize,
+}
+
+/// What the founder of a cluster decides.
+#[derive(Clone, Debug)]
+pub struct FoundingConfig {
+    /// How many nodes must be present before the layout is made.
+    pub nodes: u32,
+    /// Q.
+    pub partitions: Partitions,
+    /// How many replicas each data centre keeps.
+    pub replication: Replication,
+}
+
+/// K when none is configured: half the cores leave room for the log, the disks and the clients.
+#[must_use]
+pub fn default_shards() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| (cores.get() / 2).max(1))
+}
+
+/// The memory budget when none is configured: a quarter of the machine's memory.
+#[must_use]
+pub fn default_memory() -> u64 {
+    let info = rustix::system::sysinfo();
+    (u64::from(info.totalram) * u64::from(info.mem_unit) / 4).max(64 << 20)
+}

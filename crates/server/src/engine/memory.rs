@@ -1,0 +1,83 @@
+//! The `memory` engine: an ordered map that keeps nothing over a restart.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use kvorum_node::{KeyRange, Page, Record, StoreError, StoredKey};
+
+use super::{Batch, Engine, Submitted, TryGet, fill_page};
+
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub struct MemoryEngine {
+    content: Mutex<Content>,
+}
+
+#[derive(Debug, Default)]
+struct Content {
+    records: BTreeMap<Bytes, Record>,
+    bytes: u64,
+}
+
+impl MemoryEngine {
+    fn content(&self) -> MutexGuard<'_, Content> {
+        // A panic while the lock was held leaves a map that is still a map.
+        self.content.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Engine for MemoryEngine {
+    fn try_get(&self, key: &StoredKey) -> TryGet {
+        self.content().records.get(key.as_bytes()).map_or(TryGet::Absent, |record| TryGet::Hit(record.clone()))
+    }
+
+    fn get(&self, key: &StoredKey) -> Result<Option<Record>, StoreError> {
+        Ok(self.content().records.get(key.as_bytes()).cloned())
+    }
+
+    fn scan(&self, range: &KeyRange, limit_bytes: u32) -> Result<Page, StoreError> {
+        let content = self.content();
+        let start = Bytes::clone(&range.start);
+        let start = if range.after_start { Bound::Excluded(start) } else { Bound::Included(start) };
+        let end = range.end.clone().map_or(Bound::Unbounded, Bound::Excluded);
+        if is_empty(&start, &end) {
+            return Ok(Page::default());
+        }
+        let rows = content.records.range((start, end)).map(|(key, record)| {
+            let key = StoredKey::parse(Bytes::clone(key)).map_err(|bad| StoreError::Corruption(bad.to_string()))?;
+            Ok((key, record.clone()))
+        });
+        fill_page(rows, limit_bytes)
+    }
+
+    fn submit(&self, batch: Batch) -> Submitted {
+        let mut content = self.content();
+        for (key, record) in batch.records {
+            let key = Bytes::clone(key.as_bytes());
+            content.bytes += (key.len() + record.as_bytes().len()) as u64;
+            if let Some(before) = content.records.insert(Bytes::clone(&key), record) {
+                content.bytes -= (key.len() + before.as_bytes().len()) as u64;
+            }
+        }
+        Submitted::Durable
+    }
+
+    fn size_bytes(&self) -> u64 {
+        self.content().bytes
+    }
+
+    fn close(&self) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+/// Whether a range holds nothing; an ordered map refuses to be asked for a range that runs backwards, and a peer's
+/// may.
+fn is_empty(start: &Bound<Bytes>, end: &Bound<Bytes>) -> bool {
+    match (start, end) {
+        (Bound::Excluded(start) | Bound::Included(start), Bound::Excluded(end)) => start >= end,
+        _ => false,
+    }
+}

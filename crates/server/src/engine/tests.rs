@@ -1,0 +1,120 @@
+//! The same behaviour of every engine.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
+
+use kvorum_node::{ActorId, KeyRange, KeyspaceId, LogSeq, Record, ShardIndex, StoreError, StoredKey};
+use kvorum_ring::PartitionId;
+use kvorum_vclock::{Dot, Timestamp};
+
+use super::{Batch, Completions, Durability, Engine, EngineKind, Submitted};
+
+/// Remembers what was reported, and lets a test wait for it.
+#[derive(Default)]
+struct Reports {
+    durable: Mutex<BTreeMap<u16, LogSeq>>,
+    changed: Condvar,
+}
+
+impl Reports {
+    fn wait(&self, shard: u16, seq: LogSeq) {
+        let durable = self.durable.lock().unwrap();
+        let (_durable, timeout) = self
+            .changed
+            .wait_timeout_while(durable, Duration::from_secs(10), |durable| durable.get(&shard).is_none_or(|at| *at < seq))
+            .unwrap();
+        assert!(!timeout.timed_out(), "shard {shard} never became durable up to {seq:?}");
+    }
+}
+
+impl Completions for Reports {
+    fn durable(&self, shard: ShardIndex, seq: LogSeq) {
+        let before = self.durable.lock().unwrap().insert(shard.0, seq);
+        assert!(before.is_none_or(|before| before < seq), "sequences are reported in order");
+        self.changed.notify_all();
+    }
+
+    fn failed(&self, error: &StoreError) {
+        panic!("{error}");
+    }
+}
+
+fn key(partition: u16, name: &str) -> StoredKey {
+    StoredKey::new(KeyspaceId(1), PartitionId(partition), name.as_bytes())
+}
+
+fn record(time: u64, value: &str) -> Record {
+    Record::lww(Dot { time: Timestamp::from_bits(time), actor: ActorId(1) }, Some(value.as_bytes()), None)
+}
+
+fn store(engine: &dyn Engine, reports: &Reports, seq: u64, records: Vec<(StoredKey, Record)>) {
+    let batch = Batch { shard: ShardIndex(0), seq: LogSeq(seq), records };
+    if engine.submit(batch) == Submitted::Pending {
+        reports.wait(0, LogSeq(seq));
+    }
+}
+
+fn on_every_engine(test: impl Fn(&dyn Engine, &Reports)) {
+    for kind in [EngineKind::Memory, #[cfg(feature = "sled")] EngineKind::Sled] {
+        let directory = tempfile::tempdir().unwrap();
+        let reports = Arc::new(Reports::default());
+        let completions: Arc<dyn Completions> = reports.clone();
+        let engine = kind.open(directory.path(), Durability::Always, 1 << 20, completions).unwrap();
+        test(&*engine, &reports);
+        engine.close().unwrap();
+    }
+}
+
+#[test]
+fn what_is_durable_is_read() {
+    on_every_engine(|engine, reports| {
+        store(engine, reports, 2, vec![(key(0, "a"), record(1, "1")), (key(0, "a"), record(2, "2"))]);
+        assert_eq!(engine.get(&key(0, "a")), Ok(Some(record(2, "2"))));
+        assert_eq!(engine.get(&key(0, "b")), Ok(None));
+    });
+}
+
+#[test]
+fn a_scan_pages_through_one_partition_in_key_order() {
+    on_every_engine(|engine, reports| {
+        let rows = [(1, "b"), (0, "z"), (1, "a"), (1, "c"), (2, "a")].map(|(partition, name)| (key(partition, name), record(1, name)));
+        store(engine, reports, 5, rows.to_vec());
+        let mut after: Option<Vec<u8>> = None;
+        let mut seen = Vec::new();
+        loop {
+            let range = KeyRange::of_partition(KeyspaceId(1), PartitionId(1), b"", after.as_deref());
+            let page = engine.scan(&range, 1).unwrap();
+            seen.extend(page.rows.iter().map(|(key, _)| key.key().to_vec()));
+            after = page.rows.last().map(|(key, _)| key.key().to_vec());
+            if !page.more {
+                break;
+            }
+        }
+        assert_eq!(seen, [b"a", b"b", b"c"]);
+    });
+}
+
+#[test]
+fn a_range_that_runs_backwards_is_empty() {
+    on_every_engine(|engine, reports| {
+        store(engine, reports, 1, vec![(key(0, "a"), record(1, "1"))]);
+        let mut range = KeyRange::of_partition(KeyspaceId(1), PartitionId(0), b"", None);
+        range.end = Some(vec![0].into());
+        assert!(engine.scan(&range, 100).unwrap().rows.is_empty());
+    });
+}
+
+#[cfg(feature = "sled")]
+#[test]
+fn a_closed_tree_is_found_again() {
+    let directory = tempfile::tempdir().unwrap();
+    for seq in 1..=2 {
+        let reports = Arc::new(Reports::default());
+        let completions: Arc<dyn Completions> = reports.clone();
+        let engine = EngineKind::Sled.open(directory.path(), Durability::Always, 1 << 20, completions).unwrap();
+        store(&*engine, &reports, 1, vec![(key(0, &seq.to_string()), record(seq, "v"))]);
+        assert_eq!(engine.get(&key(0, "1")), Ok(Some(record(1, "v"))));
+        engine.close().unwrap();
+    }
+}

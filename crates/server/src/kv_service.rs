@@ -1,0 +1,118 @@
+//! The `Kv` service. Unary calls are batches of one through the same function as sessions.
+
+use kvorum_wire::v1;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::{Request, Response, Status, Streaming};
+use v1::request::Operation;
+use v1::response::Result as Answer;
+
+use crate::client_codec::status;
+use crate::outbox::ResponseStream;
+use crate::session::SessionStream;
+use crate::shard_loop;
+
+/// The most operations in one batch call.
+const MAX_BATCH: usize = 1000;
+
+pub(crate) struct KvService;
+
+/// One operation, answered as a session would.
+async fn answer(operation: Operation) -> Result<v1::Response, Status> {
+    let reply = shard_loop::with(|shard_loop| shard_loop.call(operation));
+    // Without a reply the node is stopping, and whether the operation was applied is unknown.
+    reply.await.map_err(|_| status(v1::Error { kind: v1::error::Kind::Indeterminate.into(), message: "the node is stopping".to_owned() }))
+}
+
+/// One operation, its error as a status.
+async fn call(operation: Operation) -> Result<Answer, Status> {
+    match answer(operation).await?.result {
+        Some(Answer::Error(error)) => Err(status(error)),
+        Some(result) => Ok(result),
+        None => Err(Status::internal("the answer is empty")),
+    }
+}
+
+async fn batch(operations: Vec<Operation>) -> Result<Vec<v1::Response>, Status> {
+    if operations.len() > MAX_BATCH {
+        return Err(Status::invalid_argument(format!("a batch has at most {MAX_BATCH} operations, not {}", operations.len())));
+    }
+    let replies: Vec<_> = shard_loop::with(|shard_loop| operations.into_iter().map(|operation| shard_loop.call(operation)).collect());
+    let mut results = Vec::with_capacity(replies.len());
+    for (id, reply) in (0..).zip(replies) {
+        let response = reply.await.map_err(|_| Status::unknown("the node is stopping"))?;
+        results.push(v1::Response { id, ..response });
+    }
+    Ok(results)
+}
+
+fn unexpected() -> Status {
+    Status::internal("the answer does not fit the call")
+}
+
+#[tonic::async_trait]
+impl v1::kv_server::Kv for KvService {
+    type ScanStream = ReceiverStream<Result<v1::ScanResponse, Status>>;
+    type SessionStream = ResponseStream<v1::SessionResponse>;
+
+    async fn get(&self, request: Request<v1::GetRequest>) -> Result<Response<v1::GetResponse>, Status> {
+        match call(Operation::Get(request.into_inner())).await? {
+            Answer::Get(get) => Ok(Response::new(get)),
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn put(&self, request: Request<v1::PutRequest>) -> Result<Response<v1::PutResponse>, Status> {
+        match call(Operation::Put(request.into_inner())).await? {
+            Answer::Put(put) => Ok(Response::new(put)),
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn delete(&self, request: Request<v1::DeleteRequest>) -> Result<Response<v1::DeleteResponse>, Status> {
+        match call(Operation::Delete(request.into_inner())).await? {
+            Answer::Delete(delete) => Ok(Response::new(delete)),
+            _ => Err(unexpected()),
+        }
+    }
+
+    async fn batch_get(&self, request: Request<v1::BatchGetRequest>) -> Result<Response<v1::BatchGetResponse>, Status> {
+        let results = batch(request.into_inner().gets.into_iter().map(Operation::Get).collect()).await?;
+        Ok(Response::new(v1::BatchGetResponse { results }))
+    }
+
+    async fn batch_put(&self, request: Request<v1::BatchPutRequest>) -> Result<Response<v1::BatchPutResponse>, Status> {
+        let results = batch(request.into_inner().puts.into_iter().map(Operation::Put).collect()).await?;
+        Ok(Response::new(v1::BatchPutResponse { results }))
+    }
+
+    async fn scan(&self, request: Request<v1::ScanRequest>) -> Result<Response<Self::ScanStream>, Status> {
+        let (pages, stream) = tokio::sync::mpsc::channel(2);
+        let mut scan = request.into_inner();
+        tokio::spawn(async move {
+            loop {
+                let page = match call(Operation::Scan(scan.clone())).await {
+                    Ok(Answer::Scan(page)) => page,
+                    Ok(_) => return drop(pages.send(Err(unexpected())).await),
+                    Err(status) => return drop(pages.send(Err(status)).await),
+                };
+                let (found, next) = (page.rows.len() as u64, page.next.clone());
+                if pages.send(Ok(page)).await.is_err() {
+                    return; // The caller has gone away.
+                }
+                let limit_reached = scan.limit > 0 && found >= scan.limit;
+                match next {
+                    Some(next) if !limit_reached => {
+                        scan.limit = scan.limit.saturating_sub(found);
+                        scan.cursor = Some(next);
+                    }
+                    _ => return,
+                }
+            }
+        });
+        Ok(Response::new(ReceiverStream::new(stream)))
+    }
+
+    async fn session(&self, request: Request<Streaming<v1::SessionRequest>>) -> Result<Response<Self::SessionStream>, Status> {
+        Ok(Response::new(Box::pin(SessionStream::open(request.into_inner()))))
+    }
+}

@@ -1,0 +1,165 @@
+//! An outbound lane: the connection that carries one outbox to one peer. Each lane is an HTTP/2 connection of its own,
+//! since streams of one connection share its window; answers come on the peer's own lanes, so the only thing a lane
+//! hears is its end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kvorum_node::{Address, ClusterId, Lane, NodeId, ShardIndex};
+use kvorum_wire::{PEER_PROTOCOL, v1};
+use tokio::task::JoinHandle;
+use tonic::metadata::{MetadataMap, MetadataValue};
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Status};
+use v1::peer_client::PeerClient;
+
+use crate::outbox::Outbox;
+use crate::shard_loop;
+
+/// What may wait for a peer, in bytes, on the lane of reads and writes and on the one of scans.
+const REQUESTS_LIMIT: usize = 16 << 20;
+const BULK_LIMIT: usize = 16 << 20;
+/// A node that does not accept a connection for so long is not there.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const FIRST_BACKOFF: Duration = Duration::from_millis(20);
+const LAST_BACKOFF: Duration = Duration::from_secs(1);
+
+/// Frames and messages up to this size pass between nodes.
+pub(crate) const MAX_MESSAGE: usize = 4 << 20;
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 4 << 20;
+
+/// What every call on the peer port carries.
+pub(crate) fn peer_metadata(cluster: Option<ClusterId>, node: NodeId, shard: ShardIndex) -> MetadataMap {
+    let mut metadata = MetadataMap::new();
+    metadata.insert("kvorum-protocol", MetadataValue::from(PEER_PROTOCOL));
+    metadata.insert("kvorum-shard", MetadataValue::from(u32::from(shard.0)));
+    let mut hexadecimal = |key, id: String| {
+        metadata.insert(key, id.parse().expect("hexadecimal digits are metadata"));
+    };
+    hexadecimal("kvorum-node", node.to_string());
+    if let Some(cluster) = cluster {
+        hexadecimal("kvorum-cluster", cluster.to_string());
+    }
+    metadata
+}
+
+/// Connects to a peer's port.
+pub(crate) async fn connect(address: &str) -> Result<PeerClient<Channel>, String> {
+    let endpoint = Endpoint::from_shared(format!("http://{address}")).map_err(|error| error.to_string())?;
+    let channel = endpoint
+        .connect_timeout(CONNECT_TIMEOUT)
+        .tcp_nodelay(true)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .http2_keep_alive_interval(Duration::from_secs(10))
+        .keep_alive_timeout(Duration::from_secs(5))
+        .keep_alive_while_idle(true)
+        .connect()
+        .await
+        .map_err(|error| describe(&error))?;
+    Ok(PeerClient::new(channel).max_encoding_message_size(MAX_MESSAGE).max_decoding_message_size(MAX_MESSAGE))
+}
+
+/// An error with its causes: a transport error alone says only that there was one.
+pub(crate) fn describe(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut said: Vec<String> = causes.map(ToString::to_string).collect();
+    said.dedup();
+    said.join(": ")
+}
+
+/// The delay before the next attempt.
+#[derive(Debug)]
+pub(crate) struct Backoff(Duration);
+
+impl Backoff {
+    pub(crate) fn new() -> Self {
+        Self(FIRST_BACKOFF)
+    }
+
+    pub(crate) fn reset(&mut self) {
+        self.0 = FIRST_BACKOFF;
+    }
+
+    pub(crate) async fn wait(&mut self) {
+        tokio::time::sleep(self.0).await;
+        self.0 = (self.0 * 2).min(LAST_BACKOFF);
+    }
+}
+
+/// The lanes of one shard thread to one peer. Dropping them ends their connections.
+pub(crate) struct PeerLanes {
+    address: Address,
+    requests: (Arc<Outbox<v1::Frame>>, JoinHandle<()>),
+    bulk: (Arc<Outbox<v1::Frame>>, JoinHandle<()>),
+}
+
+impl PeerLanes {
+    pub(crate) fn start(node: NodeId, address: Address, metadata: MetadataMap) -> Self {
+        let start = |lane, limit| {
+            let outbox = Outbox::new(limit);
+            let (address, metadata) = (Arc::clone(&address), metadata.clone());
+            let task = tokio::spawn(keep_connected(node, lane, address, metadata, Arc::clone(&outbox)));
+            (outbox, task)
+        };
+        let (requests, bulk) = (start(Lane::Requests, REQUESTS_LIMIT), start(Lane::Bulk, BULK_LIMIT));
+        Self { address, requests, bulk }
+    }
+
+    pub(crate) fn address(&self) -> &Address {
+        &self.address
+    }
+
+    pub(crate) fn outbox(&self, lane: Lane) -> &Arc<Outbox<v1::Frame>> {
+        if lane == Lane::Bulk { &self.bulk.0 } else { &self.requests.0 }
+    }
+}
+
+impl Drop for PeerLanes {
+    fn drop(&mut self) {
+        self.requests.1.abort();
+        self.bulk.1.abort();
+    }
+}
+
+/// Keeps one lane connected for as long as its peer is a member.
+async fn keep_connected(node: NodeId, lane: Lane, address: Address, metadata: MetadataMap, outbox: Arc<Outbox<v1::Frame>>) {
+    let mut backoff = Backoff::new();
+    let mut told = false;
+    loop {
+        match connect(&address).await {
+            Ok(client) => {
+                outbox.open();
+                let ended = carry(client, &metadata, &outbox, &mut backoff).await;
+                tracing::debug!(peer = %address, ?lane, ?ended, "the lane ended");
+                if let Err(status) = &ended
+                    && status.code() == tonic::Code::FailedPrecondition
+                    && !told
+                {
+                    told = true;
+                    tracing::error!(peer = %address, "the peer refuses this node: {}", status.message());
+                }
+            }
+            Err(error) => tracing::debug!(peer = %address, ?lane, error, "cannot connect"),
+        }
+        let unsent = outbox.close();
+        shard_loop::with(|shard_loop| shard_loop.lane_lost(node, lane, unsent));
+        backoff.wait().await;
+    }
+}
+
+/// Lets the outbox stream out until the connection ends.
+async fn carry(
+    mut client: PeerClient<Channel>,
+    metadata: &MetadataMap,
+    outbox: &Arc<Outbox<v1::Frame>>,
+    backoff: &mut Backoff,
+) -> Result<(), Status> {
+    let mut request = Request::new(outbox.stream(|frames| v1::Frames { frames }));
+    *request.metadata_mut() = metadata.clone();
+    let mut nothing = client.lane(request).await?.into_inner();
+    backoff.reset();
+    while nothing.message().await?.is_some() {}
+    Ok(())
+}

@@ -1,0 +1,452 @@
+//! One node, put together and run: opens the data directory, starts the engine, the shard threads and the control
+//! thread, binds the ports, and takes all of it down again.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use kvorum_gossip as gossip;
+use kvorum_node::control::{Founding, SavedState};
+use kvorum_node::{
+    ActorId, ClusterId, Control, ControlConfig, Input, Limits, MemberMeta, NodeId, Shard, ShardConfig, ShardIndex,
+    StoreError, View,
+};
+use kvorum_wire::v1;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::Server as TonicServer;
+use v1::admin_server::AdminServer;
+use v1::kv_server::KvServer;
+use v1::peer_server::PeerServer;
+
+use crate::admin_service::AdminService;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::control_loop::{ControlEvent, ControlLoop, Snapshot};
+use crate::data_dir::{DataDir, DataDirError, FoundingIdentity, Identity};
+use crate::disk_pool::DiskPool;
+use crate::engine::{Completions, Durability, EngineKind};
+use crate::kv_service::KvService;
+use crate::mailbox::{Mail, Mailbox};
+use crate::peer::inbound::PeerService;
+use crate::peer::lane::MAX_MESSAGE;
+use crate::shard_loop::{self, Shared};
+
+/// How far a fresh write's timestamp may lie ahead of the wall clock.
+const MAX_DRIFT: Duration = Duration::from_secs(30);
+/// How long a read waits for the replicas it asked before it asks one more.
+const HEDGE_AFTER: Duration = Duration::from_millis(50);
+/// How long a stopping node lets requests finish.
+const DRAIN_TIME: Duration = Duration::from_secs(5);
+const DISK_THREADS: usize = 4;
+/// Connections a shard thread has been handed and not yet taken up.
+const ACCEPT_QUEUE: usize = 64;
+const STREAM_WINDOW: u32 = 1 << 20;
+const CONNECTION_WINDOW: u32 = 4 << 20;
+const MAX_CLIENT_MESSAGE: usize = 4 << 20;
+const STREAMS_PER_CONNECTION: u32 = 1024;
+
+/// Why a node cannot start, or stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// The data directory cannot be used.
+    #[error(transparent)]
+    DataDir(#[from] DataDirError),
+    /// A port cannot be opened.
+    #[error("cannot listen on {address} (--{flag}): {source}; is another process using it? choose another address")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// The flag that sets it.
+        flag: &'static str,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The store cannot be opened, or could not be closed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The operating system refuses a thread, a runtime or randomness.
+    #[error("the operating system refuses {what}: {why}")]
+    System {
+        /// What.
+        what: &'static str,
+        /// Why.
+        why: String,
+    },
+}
+
+/// A node that serves, and where.
+#[derive(Clone, Debug)]
+pub struct Ready {
+    /// The node's name.
+    pub name: String,
+    /// The node.
+    pub id: NodeId,
+    /// Where clients reach it.
+    pub client: SocketAddr,
+    /// Where peers reach it.
+    pub peer: SocketAddr,
+    /// Where it answers `/livez` and `/readyz`.
+    pub http: SocketAddr,
+}
+
+/// Runs a node until `stop` completes. `ready` is called once, when it serves.
+///
+/// # Errors
+/// When it cannot start, or its store could not be closed.
+pub fn run(config: Config, ready: impl FnOnce(&Ready), stop: impl Future<Output = ()>) -> Result<(), ServerError> {
+    let runtime = runtime("kvorum-control")?;
+    runtime.block_on(serve(config, ready, stop))
+}
+
+fn runtime(name: &str) -> Result<tokio::runtime::Runtime, ServerError> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .thread_name(name)
+        .build()
+        .map_err(|error| ServerError::System { what: "a runtime", why: error.to_string() })
+}
+
+fn random() -> Result<u64, ServerError> {
+    getrandom::u64().map_err(|error| ServerError::System { what: "random numbers", why: error.to_string() })
+}
+
+async fn bind(address: SocketAddr, flag: &'static str) -> Result<(TcpListener, SocketAddr), ServerError> {
+    let refused = |source| ServerError::Listen { address, flag, source };
+    let listener = TcpListener::bind(address).await.map_err(refused)?;
+    let bound = listener.local_addr().map_err(refused)?;
+    Ok((listener, bound))
+}
+
+/// Reports of the log thread, as mail to the shards.
+struct PostCompletions(Arc<[Arc<Mailbox>]>);
+
+impl Completions for PostCompletions {
+    fn durable(&self, shard: ShardIndex, seq: kvorum_node::LogSeq) {
+        self.0[usize::from(shard.0)].post([Mail::Input(Input::Durable(seq))]);
+    }
+
+    fn failed(&self, error: &StoreError) {
+        for mailbox in self.0.iter() {
+            mailbox.post([Mail::Input(Input::LogFailed(error.clone()))]);
+        }
+    }
+}
+
+async fn serve(config: Config, ready: impl FnOnce(&Ready), stop: impl Future<Output = ()>) -> Result<(), ServerError> {
+    let data_dir = Arc::new(DataDir::open(&config.data_dir)?);
+    let (client_listener, client) = bind(config.listen, "listen").await?;
+    let (peer_listener, peer) = bind(config.peer_listen, "peer-listen").await?;
+    let (http_listener, http) = bind(config.http_listen, "http-listen").await?;
+
+    let identity = take_identity(&data_dir, &config)?;
+    let (me, clock) = (identity.node(), Clock::start());
+    let actor = ActorId(random()?);
+    let mut saved = data_dir.state()?;
+    let founding = founding(&data_dir, &identity, &mut saved)?;
+    let clock_floor = data_dir.ceiling()?;
+    let warnings = warnings(&config);
+    for warning in &warnings {
+        tracing::warn!("{warning}");
+    }
+
+    let mailboxes: Arc<[Arc<Mailbox>]> = (0..config.shards).map(|_| Arc::new(Mailbox::default())).collect();
+    let completions: Arc<dyn Completions> = Arc::new(PostCompletions(Arc::clone(&mailboxes)));
+    let engine = config.engine.open(data_dir.path(), config.durability, config.memory, completions)?;
+    let disks = DiskPool::start(&engine, DISK_THREADS)
+        .map_err(|error| ServerError::System { what: "a thread", why: error.to_string() })?;
+
+    let (events, control_events) = mpsc::channel(4096);
+    let control_config = ControlConfig {
+        me,
+        boot: identity.boot,
+        peer: config.peer_advertise.clone().unwrap_or_else(|| peer.to_string()).into(),
+        meta: MemberMeta {
+            name: config.name.as_str().into(),
+            client: config.advertise.clone().unwrap_or_else(|| client.to_string()).into(),
+            dc: config.dc.as_str().into(),
+            rack: config.rack.as_str().into(),
+            weight: config.weight,
+            actor,
+            epoch: 0,
+            bytes: 0,
+            founding: 0,
+        },
+        seeds: config.seeds.iter().map(|seed| seed.as_str().into()).collect(),
+        saved,
+        clock_floor,
+        founding,
+        gossip: gossip::Config::default(),
+        seed: random()?,
+    };
+    let mut first_effects = Vec::new();
+    let control = Control::new(control_config, clock.now(), &mut first_effects);
+    let unpublished = Arc::new(View::new(me, None, None, std::collections::BTreeMap::new(), &config.dc, None));
+    let first_snapshot = Snapshot { view: Arc::clone(&unpublished), serving: false, ready: false };
+    let (snapshot, mut snapshots) = watch::channel(first_snapshot);
+    let control_loop = ControlLoop {
+        me,
+        clock,
+        data_dir: Arc::clone(&data_dir),
+        engine: Arc::clone(&engine),
+        mailboxes: Arc::clone(&mailboxes),
+        events: control_events,
+        own: events.clone(),
+        snapshot,
+    };
+
+    let shared = Shared { me, clock, engine: Arc::clone(&engine), disks: Arc::new(disks), mailboxes: Arc::clone(&mailboxes), control: events.clone() };
+    let (stopping, stopped) = watch::channel(false);
+    let services = Services {
+        name: config.name.clone(),
+        control: events.clone(),
+        snapshot: snapshots.clone(),
+        warnings,
+        stopped: stopped.clone(),
+    };
+    let mut threads = Vec::new();
+    for index in (0..).map(ShardIndex).take(config.shards) {
+        let shard_config = ShardConfig {
+            index,
+            actor,
+            clock_floor,
+            max_drift_ms: u64::try_from(MAX_DRIFT.as_millis()).unwrap_or(u64::MAX),
+            hedge_after: HEDGE_AFTER,
+            limits: Limits::default(),
+            seed: random()?,
+        };
+        let shard = Shard::new(shard_config, Arc::clone(&unpublished));
+        threads.push(ShardThread::start(index, shard, shared.clone(), services.clone())?);
+    }
+    drop((shared, services));
+
+    let control_task = tokio::spawn(control_loop.run(control, first_effects));
+    let clients = tokio::spawn(accept(client_listener, threads.iter().map(|thread| thread.clients.clone()).collect(), stopped.clone()));
+    let peers = tokio::spawn(accept(peer_listener, threads.iter().map(|thread| thread.peers.clone()).collect(), stopped.clone()));
+    let http_router = crate::http::router(snapshots.clone());
+    let http_task = tokio::spawn(async move { axum::serve(http_listener, http_router).await });
+
+    tokio::pin!(stop);
+    let serves = async {
+        // The sender lives as long as the control loop, which outlives this.
+        let _ = snapshots.wait_for(|snapshot| snapshot.serving).await;
+    };
+    let stopped_early = tokio::select! {
+        () = serves => false,
+        () = &mut stop => true,
+    };
+    if !stopped_early {
+        ready(&Ready { name: config.name.clone(), id: me, client, peer, http });
+        stop.await;
+    }
+
+    tracing::info!("stopping: finishing what is under way");
+    let _ = stopping.send(true);
+    clients.abort();
+    peers.abort();
+    for mailbox in mailboxes.iter() {
+        mailbox.post([Mail::Drain]);
+    }
+    let threads: Vec<_> = threads.into_iter().map(|thread| thread.thread).collect();
+    let joined = tokio::task::spawn_blocking(move || threads.into_iter().all(|thread| thread.join().is_ok())).await;
+    if !joined.unwrap_or(false) {
+        tracing::error!("a shard thread panicked");
+    }
+    control_task.abort();
+    http_task.abort();
+    let closed = tokio::task::spawn_blocking(move || engine.close()).await;
+    closed.map_err(|error| ServerError::System { what: "to close the store", why: error.to_string() })??;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// Finds the node's identity or draws a new one, and counts this start before anything else is done with it.
+fn take_identity(data_dir: &DataDir, config: &Config) -> Result<Identity, ServerError> {
+    let engine = config.engine.to_string();
+    let mut identity = match data_dir.identity()? {
+        Some(identity) => identity,
+        None => {
+            let founding = config.seeds.is_empty().then(|| {
+                let founding = &config.founding;
+                let (nodes, partitions) = (founding.nodes, founding.partitions.count());
+                random().map(|cluster| FoundingIdentity::new(ClusterId(cluster), nodes, partitions, founding.replication.to_string()))
+            });
+            DataDir::new_identity(NodeId(random()?), engine.clone(), founding.transpose()?)
+        }
+    };
+    if identity.engine != engine {
+        return Err(DataDirError::Engine { path: data_dir.path().to_owned(), made: identity.engine }.into());
+    }
+    identity.boot += 1;
+    data_dir.save_identity(&identity)?;
+    Ok(identity)
+}
+
+/// What the founder has still to do. A founder belongs to its cluster from the start.
+fn founding(data_dir: &DataDir, identity: &Identity, saved: &mut SavedState) -> Result<Option<Founding>, ServerError> {
+    let Some(founding) = &identity.founding else { return Ok(None) };
+    let damaged = |error: kvorum_ring::Error| DataDirError::Damaged {
+        path: data_dir.path().join("identity.toml"),
+        why: error.to_string(),
+    };
+    saved.cluster.get_or_insert(founding.cluster());
+    Ok(Some(Founding {
+        nodes: founding.nodes,
+        partitions: kvorum_ring::Partitions::new(founding.partitions).map_err(damaged)?,
+        replication: founding.replication.parse().map_err(damaged)?,
+    }))
+}
+
+/// What an operator should know of this configuration.
+fn warnings(config: &Config) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let name = &config.name;
+    match (config.engine, config.durability) {
+        (EngineKind::Memory, _) => warnings.push(format!("{name} runs on engine memory: it keeps nothing over a restart")),
+        (EngineKind::Sled, Durability::Always) => warnings.push(format!(
+            "{name} runs on engine sled, whose flush is weaker than fsync: its durability is `interval`; a write that was acknowledged may be lost if the machine itself goes down"
+        )),
+        (EngineKind::Sled, Durability::Interval) => warnings.push(format!(
+            "{name} has durability interval: writes of the last half second are lost if the machine itself goes down"
+        )),
+        (EngineKind::Sled, Durability::Never) => {
+            warnings.push(format!("{name} has durability never: recent writes are lost if the process or the machine goes down"));
+        }
+    }
+    warnings
+}
+
+/// Hands accepted connections to the shard threads in turn.
+async fn accept(listener: TcpListener, threads: Vec<mpsc::Sender<std::net::TcpStream>>, mut stopped: watch::Receiver<bool>) {
+    let mut next = 0;
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stopped.changed() => return,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                let handed = stream.set_nodelay(true).and_then(|()| stream.into_std());
+                if let Ok(stream) = handed {
+                    let _ = threads[next % threads.len()].send(stream).await;
+                    next += 1;
+                }
+            }
+            Err(error) => {
+                tracing::warn!("cannot accept a connection: {error}");
+                // Out of file descriptors, most likely: some will be closed before long.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+/// What the services of a shard thread need.
+#[derive(Clone)]
+struct Services {
+    name: String,
+    control: mpsc::Sender<ControlEvent>,
+    snapshot: watch::Receiver<Snapshot>,
+    warnings: Vec<String>,
+    stopped: watch::Receiver<bool>,
+}
+
+struct ShardThread {
+    thread: JoinHandle<()>,
+    clients: mpsc::Sender<std::net::TcpStream>,
+    peers: mpsc::Sender<std::net::TcpStream>,
+}
+
+impl ShardThread {
+    fn start(index: ShardIndex, shard: Shard, shared: Shared, services: Services) -> Result<Self, ServerError> {
+        let (clients, client_connections) = mpsc::channel(ACCEPT_QUEUE);
+        let (peers, peer_connections) = mpsc::channel(ACCEPT_QUEUE);
+        let runtime = runtime("kvorum-shard")?;
+        let thread = std::thread::Builder::new()
+            .name(format!("kvorum-shard-{}", index.0))
+            .spawn(move || {
+                runtime.block_on(async {
+                    shard_loop::install(index, shard, shared);
+                    run_services(services, client_connections, peer_connections).await;
+                });
+                // Connections that are still open end here, and tell the loop.
+                drop(runtime);
+                shard_loop::uninstall();
+            })
+            .map_err(|error| ServerError::System { what: "a thread", why: error.to_string() })?;
+        Ok(Self { thread, clients, peers })
+    }
+}
+
+type Connections = mpsc::Receiver<std::net::TcpStream>;
+
+/// Serves the connections of one shard thread until the node stops and what was under way is done.
+async fn run_services(services: Services, clients: Connections, peers: Connections) {
+    let Services { name, control, mut snapshot, warnings, mut stopped } = services;
+    let (health, health_service) = tonic_health::server::health_reporter();
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(kvorum_wire::DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .expect("the descriptors were compiled with this crate");
+    let admin = AdminService { name, control: control.clone(), snapshot: snapshot.clone(), warnings };
+    let kv = KvServer::new(KvService).max_decoding_message_size(MAX_CLIENT_MESSAGE).max_encoding_message_size(MAX_CLIENT_MESSAGE);
+    let client_server = builder()
+        .add_service(kv)
+        .add_service(AdminServer::new(admin))
+        .add_service(health_service)
+        .add_service(reflection)
+        .serve_with_incoming_shutdown(incoming(clients), until(stopped.clone()));
+    let peer_service = PeerService { control, snapshot: snapshot.clone() };
+    let peer_service = PeerServer::new(peer_service).max_decoding_message_size(MAX_MESSAGE).max_encoding_message_size(MAX_MESSAGE);
+    let peer_server = builder().add_service(peer_service).serve_with_incoming(incoming(peers));
+    let peers_task = tokio::spawn(peer_server);
+    let health_task = tokio::spawn(async move {
+        loop {
+            let ready = snapshot.borrow_and_update().ready;
+            if ready {
+                health.set_serving::<KvServer<KvService>>().await;
+            } else {
+                health.set_not_serving::<KvServer<KvService>>().await;
+            }
+            if snapshot.changed().await.is_err() {
+                return;
+            }
+        }
+    });
+    let clients_task = tokio::spawn(client_server);
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+    // Peers are listened to until the last request of a client here is answered.
+    let drained = async {
+        while shard_loop::with(|shard_loop| shard_loop.in_flight()) > 0 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let _ = clients_task.await;
+    };
+    if tokio::time::timeout(DRAIN_TIME, drained).await.is_err() {
+        tracing::warn!("some clients did not end their connections in time");
+    }
+    peers_task.abort();
+    health_task.abort();
+}
+
+fn builder() -> TonicServer {
+    TonicServer::builder()
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_concurrent_streams(STREAMS_PER_CONNECTION)
+        .http2_keepalive_interval(Some(Duration::from_secs(20)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+}
+
+fn incoming(connections: Connections) -> impl tokio_stream::Stream<Item = std::io::Result<TcpStream>> {
+    use tokio_stream::StreamExt;
+    ReceiverStream::new(connections).map(TcpStream::from_std)
+}
+
+async fn until(mut stopped: watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}

@@ -1,0 +1,79 @@
+//! A session: one client's requests, many to a message, on one stream. The response stream does both halves when it
+//! is polled: it hands the requests that have come to the shard, and hands out the replies that are due. So there is
+//! no task or channel per session, and a client that does not read its replies is not read from either: the transport
+//! stops polling, and memory stays bounded.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use kvorum_wire::v1;
+use tonic::{Status, Streaming};
+
+use crate::outbox::{MESSAGE_BYTES, Outbox};
+use crate::shard_loop;
+
+/// Requests of one session under way at once; more wait in the client's outbox.
+const MAX_IN_FLIGHT: usize = 4096;
+
+pub(crate) struct SessionStream {
+    id: u64,
+    incoming: Streaming<v1::SessionRequest>,
+    outbox: Arc<Outbox<v1::Response>>,
+    /// The client will send no more.
+    ended: bool,
+}
+
+impl SessionStream {
+    pub(crate) fn open(incoming: Streaming<v1::SessionRequest>) -> Self {
+        // Bounded by the requests in flight rather than by bytes: a reply is never refused.
+        let outbox = Outbox::new(usize::MAX);
+        let id = shard_loop::with(|shard_loop| shard_loop.open_session(Arc::clone(&outbox)));
+        Self { id, incoming, outbox, ended: false }
+    }
+
+    /// Hands over the requests that have come.
+    fn take_in(&mut self, cx: &mut Context<'_>) {
+        while !self.ended {
+            let room = shard_loop::with(|shard_loop| {
+                !shard_loop.is_draining() && shard_loop.session_in_flight(self.id) < MAX_IN_FLIGHT
+            });
+            if !room || self.outbox.bytes() > MESSAGE_BYTES {
+                return;
+            }
+            match Pin::new(&mut self.incoming).poll_next(cx) {
+                Poll::Ready(Some(Ok(message))) => {
+                    shard_loop::with(|shard_loop| shard_loop.session_requests(self.id, message.requests));
+                }
+                Poll::Ready(Some(Err(_)) | None) => self.ended = true,
+                Poll::Pending => return,
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        shard_loop::with(|shard_loop| {
+            (self.ended || shard_loop.is_draining()) && shard_loop.session_in_flight(self.id) == 0
+        })
+    }
+}
+
+impl Stream for SessionStream {
+    type Item = Result<v1::SessionResponse, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.take_in(cx);
+        match self.outbox.poll_take(cx) {
+            Poll::Ready(responses) => Poll::Ready(Some(Ok(v1::SessionResponse { responses }))),
+            Poll::Pending if self.is_over() => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+impl Drop for SessionStream {
+    fn drop(&mut self) {
+        shard_loop::with(|shard_loop| shard_loop.close_session(self.id));
+    }
+}

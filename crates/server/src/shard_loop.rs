@@ -1,0 +1,453 @@
+//! A shard thread's loop: the whole shell of a shard. It hands inputs to the shard and performs its effects; what it
+//! performs at once (a memory hit, a batch that is durable on return) becomes the next input of the same turn, and
+//! what leaves is collected until the turn ends: one log submit, one push per outbox.
+//!
+//! A shard thread is one current-thread runtime on which the shard, its sessions and its peer connections live, so
+//! the loop is reached through [`with`], thread-locally: no lock, task or hop lies between a socket and the shard.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use kvorum_node::{
+    ClientRef, ControlInput, Effect, Input, Lane, LogSeq, Message, NodeId, PeerShard, Record, Request, Response, Shard,
+    ShardIndex, StoredKey, View, partition_of_message, partition_of_request,
+};
+use kvorum_ring::PartitionId;
+use kvorum_wire::v1;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::client_codec::response_to_wire;
+use crate::clock::Clock;
+use crate::control_loop::ControlEvent;
+use crate::disk_pool::{DiskPool, Job, Read};
+use crate::engine::{Batch, Engine, Submitted, TryGet};
+use crate::mailbox::{Mail, Mailbox};
+use crate::outbox::Outbox;
+use crate::peer::codec::{self, Unpacked};
+use crate::peer::lane::{PeerLanes, peer_metadata};
+
+thread_local! {
+    static CURRENT: RefCell<Option<ShardLoop>> = const { RefCell::new(None) };
+}
+
+/// What every shard thread shares.
+#[derive(Clone)]
+pub(crate) struct Shared {
+    pub(crate) me: NodeId,
+    pub(crate) clock: Clock,
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) disks: Arc<DiskPool>,
+    /// Of every shard, by its number.
+    pub(crate) mailboxes: Arc<[Arc<Mailbox>]>,
+    pub(crate) control: mpsc::Sender<ControlEvent>,
+}
+
+pub(crate) struct ShardLoop {
+    index: ShardIndex,
+    shard: Shard,
+    shared: Shared,
+    inputs: VecDeque<Input>,
+    effects: Vec<Effect>,
+    turn: Turn,
+    sessions: BTreeMap<u64, Session>,
+    next_session: u64,
+    peers: BTreeMap<NodeId, Peer>,
+    draining: bool,
+    /// When the timer task wakes next, and how it is told to wake earlier.
+    armed: Option<Duration>,
+    rearm: Arc<Notify>,
+}
+
+/// What a turn has collected to leave at its end.
+#[derive(Default)]
+struct Turn {
+    records: Vec<(StoredKey, Record)>,
+    last_seq: LogSeq,
+    mail: BTreeMap<ShardIndex, Vec<Mail>>,
+    /// Sessions with replies, and peers with frames, that are to be flushed.
+    replied: Vec<u64>,
+    addressed: Vec<NodeId>,
+}
+
+struct Session {
+    kind: SessionKind,
+    in_flight: usize,
+    pending: Vec<(usize, v1::Response)>,
+}
+
+enum SessionKind {
+    /// A stream; its outbox.
+    Stream(Arc<Outbox<v1::Response>>),
+    /// A unary call: a batch of one.
+    Unary(Option<oneshot::Sender<v1::Response>>),
+}
+
+struct Peer {
+    lanes: PeerLanes,
+    requests: Vec<(usize, v1::Frame)>,
+    bulk: Vec<(usize, v1::Frame)>,
+}
+
+/// Deletes are marked in the request's number, so that their answers can be told from a put's.
+const DELETE_BIT: u64 = 1 << 63;
+
+/// Runs `f` with this thread's loop.
+///
+/// # Panics
+/// On a thread that is no shard thread: connections live on shard threads only.
+pub(crate) fn with<T>(f: impl FnOnce(&mut ShardLoop) -> T) -> T {
+    CURRENT.with_borrow_mut(|current| f(current.as_mut().expect("connections live on shard threads only")))
+}
+
+/// Makes this thread a shard thread: spawns the tasks that read its mail and keep its timers.
+pub(crate) fn install(index: ShardIndex, shard: Shard, shared: Shared) {
+    let rearm = Arc::new(Notify::new());
+    let mailbox = Arc::clone(&shared.mailboxes[usize::from(index.0)]);
+    let clock = shared.clock;
+    let this = ShardLoop {
+        index,
+        shard,
+        shared,
+        inputs: VecDeque::new(),
+        effects: Vec::new(),
+        turn: Turn::default(),
+        sessions: BTreeMap::new(),
+        next_session: 0,
+        peers: BTreeMap::new(),
+        draining: false,
+        armed: None,
+        rearm: Arc::clone(&rearm),
+    };
+    CURRENT.set(Some(this));
+    tokio::spawn(async move {
+        loop {
+            let mail = mailbox.take().await;
+            with(|this| this.read(mail));
+        }
+    });
+    tokio::spawn(async move {
+        loop {
+            let at = with(|this| this.armed);
+            tokio::select! {
+                () = clock.sleep_until(at) => with(ShardLoop::timeout),
+                () = rearm.notified() => {}
+            }
+        }
+    });
+}
+
+/// Takes the loop off its thread, so that what it shares is let go.
+pub(crate) fn uninstall() {
+    CURRENT.set(None);
+}
+
+impl ShardLoop {
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining
+    }
+
+    /// Requests of this thread's clients that have not been answered.
+    pub(crate) fn in_flight(&self) -> usize {
+        self.sessions.values().map(|session| session.in_flight).sum()
+    }
+
+    // --- sessions ---
+
+    fn open(&mut self, kind: SessionKind) -> u64 {
+        let id = u64::from(self.index.0) << 48 | self.next_session;
+        self.next_session += 1;
+        self.sessions.insert(id, Session { kind, in_flight: 0, pending: Vec::new() });
+        id
+    }
+
+    /// Begins a session whose replies go to `outbox`.
+    pub(crate) fn open_session(&mut self, outbox: Arc<Outbox<v1::Response>>) -> u64 {
+        self.open(SessionKind::Stream(outbox))
+    }
+
+    /// The session's stream is gone; what is still under way for it is not answered.
+    pub(crate) fn close_session(&mut self, id: u64) {
+        self.sessions.remove(&id);
+    }
+
+    pub(crate) fn session_in_flight(&self, id: u64) -> usize {
+        self.sessions.get(&id).map_or(0, |session| session.in_flight)
+    }
+
+    /// Requests of a session, as many as came in one message. A unary call is a batch of one.
+    pub(crate) fn session_requests(&mut self, session: u64, requests: Vec<v1::Request>) {
+        let view = Arc::clone(self.shard.view());
+        for v1::Request { id, operation } in requests {
+            let is_delete = matches!(operation, Some(v1::request::Operation::Delete(_)));
+            let from = ClientRef { session, request: id & !DELETE_BIT | if is_delete { DELETE_BIT } else { 0 } };
+            if let Some(session) = self.sessions.get_mut(&session) {
+                session.in_flight += 1;
+            }
+            let understood = operation
+                .ok_or_else(|| kvorum_node::Failure::new(kvorum_node::FailureKind::Invalid, "the request has no operation"))
+                .and_then(|operation| crate::client_codec::request_from_wire(&view, operation));
+            match understood {
+                Ok(request) => self.client_request(&view, from, request),
+                Err(failure) => self.reply(from, Response::Failed(failure)),
+            }
+        }
+        self.run();
+    }
+
+    fn client_request(&mut self, view: &View, from: ClientRef, request: Request) {
+        let owner = self.owner(partition_of_request(&request, view));
+        let input = Input::Client { from, request };
+        self.route(owner, input);
+    }
+
+    /// One unary call.
+    pub(crate) fn call(&mut self, operation: v1::request::Operation) -> oneshot::Receiver<v1::Response> {
+        let (reply, receiver) = oneshot::channel();
+        let session = self.open(SessionKind::Unary(Some(reply)));
+        self.session_requests(session, vec![v1::Request { id: 0, operation: Some(operation) }]);
+        receiver
+    }
+
+    fn reply(&mut self, to: ClientRef, response: Response) {
+        let thread = ShardIndex((to.session >> 48) as u16);
+        if thread != self.index {
+            self.turn.mail.entry(thread).or_default().push(Mail::Reply(to, response));
+            return;
+        }
+        let Some(session) = self.sessions.get_mut(&to.session) else { return };
+        session.in_flight -= 1;
+        let partitions = self.shard.view().layout.as_ref().map_or(0, |layout| layout.partitions().count());
+        let weight = response_weight(&response);
+        let response = response_to_wire(to.request & !DELETE_BIT, partitions, to.request & DELETE_BIT != 0, response);
+        match &mut session.kind {
+            SessionKind::Unary(reply) => {
+                if let Some(reply) = reply.take() {
+                    // The caller may have gone away.
+                    let _ = reply.send(response);
+                }
+                self.sessions.remove(&to.session);
+            }
+            SessionKind::Stream(_) => {
+                if session.pending.is_empty() {
+                    self.turn.replied.push(to.session);
+                }
+                session.pending.push((weight, response));
+            }
+        }
+    }
+
+    // --- peers ---
+
+    /// Frames of a peer, as many as came in one message.
+    pub(crate) fn peer_frames(&mut self, from: PeerShard, frames: Vec<v1::Frame>) {
+        let view = Arc::clone(self.shard.view());
+        for frame in frames {
+            match codec::unpack(frame) {
+                Ok(Unpacked { shard, tag, message }) => {
+                    let owner = if message.is_request() {
+                        self.owner(partition_of_message(&message, &view))
+                    } else {
+                        shard
+                    };
+                    self.route(owner, Input::Peer { from, tag, message });
+                }
+                Err(bad) => tracing::warn!(peer = %view.name_of(from.node), "{bad}; it is ignored"),
+            }
+        }
+        self.run();
+    }
+
+    /// A lane's connection broke, or could not be made: what was queued is unsent, what was sent may be lost.
+    pub(crate) fn lane_lost(&mut self, node: NodeId, lane: Lane, unsent: Vec<v1::Frame>) {
+        let unsent = unsent.into_iter().filter(codec::is_request);
+        self.inputs.extend(unsent.map(|frame| Input::Unsent { to: node, op: kvorum_node::Op::from_bits(frame.op) }));
+        if lane == Lane::Requests {
+            self.inputs.push_back(Input::PeerLost(node));
+        }
+        self.run();
+    }
+
+    /// Connects to the members of a new view, at their present addresses.
+    fn connect(&mut self, view: &View) {
+        self.peers.retain(|id, peer| view.members.get(id).is_some_and(|member| member.peer == *peer.lanes.address()));
+        let Some(cluster) = view.cluster else { return };
+        for (id, member) in &view.members {
+            if *id != self.shared.me && !member.peer.is_empty() && !self.peers.contains_key(id) {
+                let metadata = peer_metadata(Some(cluster), self.shared.me, self.index);
+                let lanes = PeerLanes::start(*id, Arc::clone(&member.peer), metadata);
+                self.peers.insert(*id, Peer { lanes, requests: Vec::new(), bulk: Vec::new() });
+            }
+        }
+    }
+
+    // --- the turn ---
+
+    fn owner(&self, partition: Option<PartitionId>) -> ShardIndex {
+        let shards = self.shared.mailboxes.len();
+        partition.map_or(self.index, |partition| ShardIndex((usize::from(partition.0) % shards) as u16))
+    }
+
+    fn route(&mut self, owner: ShardIndex, input: Input) {
+        if owner == self.index {
+            self.inputs.push_back(input);
+        } else if usize::from(owner.0) < self.shared.mailboxes.len() {
+            self.turn.mail.entry(owner).or_default().push(Mail::Input(input));
+        }
+    }
+
+    fn read(&mut self, mail: Vec<Mail>) {
+        for mail in mail {
+            match mail {
+                Mail::Input(Input::View(view)) => {
+                    self.connect(&view);
+                    self.inputs.push_back(Input::View(view));
+                }
+                Mail::Input(input) => self.inputs.push_back(input),
+                Mail::Reply(to, response) => self.reply(to, response),
+                Mail::Drain => {
+                    self.draining = true;
+                    self.wake_sessions();
+                }
+            }
+        }
+        self.run();
+    }
+
+    /// Hands the shard everything that has come, until nothing is left to do at once; then lets the turn leave.
+    fn run(&mut self) {
+        let now = self.shared.clock.now();
+        loop {
+            while let Some(input) = self.inputs.pop_front() {
+                self.shard.handle(now, input, &mut self.effects);
+                self.perform();
+            }
+            if self.turn.records.is_empty() {
+                break;
+            }
+            self.submit();
+        }
+        self.leave();
+    }
+
+    fn timeout(&mut self) {
+        let now = self.shared.clock.now();
+        self.armed = None;
+        self.shard.handle_timeout(now, &mut self.effects);
+        self.perform();
+        self.run();
+    }
+
+    fn perform(&mut self) {
+        let mut effects = std::mem::take(&mut self.effects);
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Reply { to, response } => self.reply(to, response),
+                Effect::Send { to, lane, tag, message } => {
+                    let weight = message.weight();
+                    self.send(to, lane, weight, tag, message);
+                }
+                Effect::Append { seq, key, record } => {
+                    self.turn.last_seq = seq;
+                    self.turn.records.push((key, record));
+                }
+                Effect::Load { op, key } => match self.shared.engine.try_get(&key) {
+                    TryGet::Hit(record) => self.inputs.push_back(Input::Loaded { op, result: Ok(Some(record)) }),
+                    TryGet::Absent => self.inputs.push_back(Input::Loaded { op, result: Ok(None) }),
+                    TryGet::Failed(error) => self.inputs.push_back(Input::Loaded { op, result: Err(error) }),
+                    TryGet::WouldBlock => self.read_disk(op, Read::Get(key)),
+                },
+                Effect::Scan { op, range, limit_bytes } => self.read_disk(op, Read::Scan(range, limit_bytes)),
+                Effect::Report(report) => {
+                    // A full queue drops a report: each is repeated as long as its cause lasts.
+                    let _ = self.shared.control.try_send(ControlEvent::Input(ControlInput::Reported(report)));
+                }
+            }
+        }
+        self.effects = effects;
+    }
+
+    fn read_disk(&self, op: kvorum_node::Op, read: Read) {
+        let to = Arc::clone(&self.shared.mailboxes[usize::from(self.index.0)]);
+        self.shared.disks.submit(Job { op, read, to });
+    }
+
+    fn send(&mut self, to: PeerShard, lane: Lane, weight: usize, tag: kvorum_node::EpochPhase, message: Message) {
+        let (op, is_request) = (message.op(), message.is_request());
+        match self.peers.get_mut(&to.node) {
+            Some(peer) => {
+                if peer.requests.is_empty() && peer.bulk.is_empty() {
+                    self.turn.addressed.push(to.node);
+                }
+                let frames = if lane == Lane::Bulk { &mut peer.bulk } else { &mut peer.requests };
+                frames.push((weight, codec::frame(to, tag, message)));
+            }
+            None if is_request => self.inputs.push_back(Input::Unsent { to: to.node, op }),
+            None => {}
+        }
+    }
+
+    fn submit(&mut self) {
+        let records = std::mem::take(&mut self.turn.records);
+        let seq = self.turn.last_seq;
+        if self.shared.engine.submit(Batch { shard: self.index, seq, records }) == Submitted::Durable {
+            self.inputs.push_back(Input::Durable(seq));
+        }
+    }
+
+    /// One push for each outbox and mailbox that the turn has something for.
+    fn leave(&mut self) {
+        let mut refused = Vec::new();
+        for node in std::mem::take(&mut self.turn.addressed) {
+            let Some(peer) = self.peers.get_mut(&node) else { continue };
+            for (lane, frames) in [(Lane::Requests, &mut peer.requests), (Lane::Bulk, &mut peer.bulk)] {
+                if !frames.is_empty() {
+                    let back = peer.lanes.outbox(lane).push(frames.drain(..));
+                    refused.extend(back.into_iter().filter(codec::is_request).map(|frame| (node, frame.op)));
+                }
+            }
+        }
+        for id in std::mem::take(&mut self.turn.replied) {
+            if let Some(Session { kind: SessionKind::Stream(outbox), pending, .. }) = self.sessions.get_mut(&id) {
+                outbox.push(pending.drain(..));
+            }
+        }
+        for (shard, mail) in std::mem::take(&mut self.turn.mail) {
+            self.shared.mailboxes[usize::from(shard.0)].post(mail);
+        }
+        self.arm();
+        if !refused.is_empty() {
+            self.inputs.extend(refused.into_iter().map(|(to, op)| Input::Unsent { to, op: kvorum_node::Op::from_bits(op) }));
+            self.run();
+        }
+    }
+
+    fn arm(&mut self) {
+        let next = self.shard.next_timeout();
+        if next.is_some_and(|next| self.armed.is_none_or(|armed| next < armed)) {
+            self.armed = next;
+            self.rearm.notify_one();
+        }
+    }
+
+    fn wake_sessions(&mut self) {
+        for session in self.sessions.values() {
+            if let SessionKind::Stream(outbox) = &session.kind {
+                outbox.wake();
+            }
+        }
+    }
+}
+
+/// What a response counts against the limits of its session's outbox.
+fn response_weight(response: &Response) -> usize {
+    const FRAME: usize = 64;
+    FRAME
+        + match response {
+            Response::Value { record, .. } => record.as_ref().map_or(0, |record| record.as_bytes().len()),
+            Response::Written { .. } => 0,
+            Response::Page { rows, .. } => rows.iter().map(|(key, record)| key.len() + record.as_bytes().len() + FRAME).sum(),
+            Response::Failed(failure) => failure.message.len(),
+        }
+}
