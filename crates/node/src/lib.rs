@@ -1,1 +1,39 @@
-//! One node of a Kvorum cluster, composed of pure state machines; no I/O.
+//! One node of a Kvorum cluster, composed of pure state machines; it does no I/O.
+//!
+//! A node is a [`Control`] part (membership, layout, the clock's ceiling) and K data [`Shard`]s. Both are handed
+//! inputs (messages, completed I/O, time) and hand back effects; the shell (`kvorum-server`, or the simulation)
+//! performs them. So a whole cluster runs inside one test, in virtual time, from one seed.
+//!
+//! Start at [`Shard::handle`] for the path of a request and at [`Control::handle`] for everything else.
+
+pub mod control;
+mod id;
+mod key;
+mod layout;
+mod message;
+mod now;
+mod op;
+mod record;
+pub mod request;
+pub mod shard;
+mod view;
+
+use std::sync::Arc;
+
+pub use control::{Control, ControlConfig, ControlEffect, ControlInput, MemberMeta};
+pub use id::{ActorId, ClusterId, EpochPhase, KeyspaceId, NodeId, PeerShard, Phase, ShardIndex};
+pub use key::{BadStoredKey, KeyRange, StoredKey};
+pub use layout::{Layout, LayoutError, LayoutMember, MemberIndex};
+pub use message::{ControlBody, ControlMessage, Lane, Message, Rows, row_weight};
+pub use now::Now;
+pub use op::Op;
+pub use record::{BadRecord, RECORD_OVERHEAD, Record, merge};
+pub use request::{Failure, FailureKind, Operation, Replicas, Request, Response};
+pub use shard::{
+    ClientRef, Effect, Input, Limits, LogSeq, Page, Report, Shard, ShardConfig, StoreError, partition_of_message,
+    partition_of_request,
+};
+pub use view::{DEFAULT_KEYSPACE, DEFAULT_KEYSPACE_NAME, Replica, View, ViewMember};
+
+/// Where a node is reached: `host:port`.
+pub type Address = Arc<str>;

@@ -1,0 +1,674 @@
+//! The control part of a node: who is in the cluster, which layout holds, how high the clock may go. It tells the
+//! shards by publishing views; it never touches a key.
+//!
+//! Until layout epochs are agreed upon, the founder computes one layout when the configured number of nodes is
+//! present; everybody learns it by asking a member whose gossiped epoch is higher, saves it, and only then uses it.
+
+mod ceiling;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use kvorum_gossip::{self as gossip, Gossip, Incarnation, Profile, State};
+use kvorum_ring::{Partitions, Replication};
+use kvorum_vclock::Timestamp;
+
+pub use status::{MemberState, MemberStatus, Status};
+
+use crate::{
+    ActorId, Address, ClusterId, ControlBody, ControlMessage, Layout, LayoutMember, NodeId, Now, Report, StoreError,
+    View, ViewMember,
+};
+use ceiling::Ceiling;
+
+/// How long a member of the layout that was never heard of since the start is given the benefit of the doubt.
+const UNHEARD_GRACE: Duration = Duration::from_secs(3);
+/// How often a layout is asked for, and a standing trouble told.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What a node says of itself by gossip.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemberMeta {
+    /// Its name.
+    pub name: Arc<str>,
+    /// Where clients reach it.
+    pub client: Address,
+    /// Its data centre.
+    pub dc: Arc<str>,
+    /// Its rack.
+    pub rack: Arc<str>,
+    /// The share of the data it takes, relative to the others'; 0 takes none.
+    pub weight: u32,
+    /// The tenure its dots carry: tells which node an actor is.
+    pub actor: ActorId,
+    /// The epoch of its layout; 0 for none.
+    pub epoch: u64,
+    /// The bytes its store takes.
+    pub bytes: u64,
+    /// While it founds the cluster: how many nodes it waits for, itself included. 0 otherwise.
+    pub founding: u32,
+}
+
+/// What the founder of a cluster decides.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Founding {
+    /// How many nodes must be present before the layout is made.
+    pub nodes: u32,
+    /// Q.
+    pub partitions: Partitions,
+    /// How many replicas each data centre keeps.
+    pub replication: Replication,
+}
+
+/// What a node keeps over restarts, apart from its data, identity and clock ceiling.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SavedState {
+    /// The cluster it belongs to.
+    pub cluster: Option<ClusterId>,
+    /// The layout.
+    pub layout: Option<Arc<Layout>>,
+    /// Where the other members were last reached.
+    pub known: BTreeMap<NodeId, Address>,
+}
+
+/// What a control part starts from.
+#[derive(Clone, Debug)]
+pub struct ControlConfig {
+    /// This node.
+    pub me: NodeId,
+    /// How often it has been started; persisted before use.
+    pub boot: u64,
+    /// Where peers reach it.
+    pub peer: Address,
+    /// What it says of itself; `epoch`, `bytes` and `founding` are filled in.
+    pub meta: MemberMeta,
+    /// Where some members can be reached.
+    pub seeds: Vec<Address>,
+    /// What it saved before. The first time, a founder's shell draws the cluster's id and hands it in here.
+    pub saved: SavedState,
+    /// The clock ceiling it saved before.
+    pub clock_floor: Timestamp,
+    /// Set in the node that founds the cluster.
+    pub founding: Option<Founding>,
+    /// Membership.
+    pub gossip: gossip::Config,
+    /// What it draws from.
+    pub seed: u64,
+}
+
+/// Everything a control part can be told.
+#[derive(Clone, Debug)]
+pub enum ControlInput {
+    /// A peer says something.
+    Message(ControlMessage),
+    /// A [`ControlEffect::Save`] is durable.
+    Saved {
+        /// Of that effect.
+        version: u64,
+    },
+    /// A [`ControlEffect::Save`] or [`ControlEffect::SaveCeiling`] failed; it is tried again.
+    SaveFailed {
+        /// Why.
+        error: String,
+    },
+    /// A [`ControlEffect::SaveCeiling`] is durable.
+    CeilingSaved(Timestamp),
+    /// A shard reports.
+    Reported(Report),
+    /// The bytes the store takes.
+    StoreSize(u64),
+}
+
+/// Everything a control part can want.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ControlEffect {
+    /// Send a message on the control lane. It may be lost.
+    Send {
+        /// Whom, by address: a seed's id is not known yet.
+        to: Address,
+        /// What.
+        message: ControlMessage,
+    },
+    /// Keep this state over restarts, instead of what was saved before.
+    Save {
+        /// To be reported [`ControlInput::Saved`].
+        version: u64,
+        /// The whole of it.
+        state: SavedState,
+    },
+    /// Keep this ceiling over restarts.
+    SaveCeiling(Timestamp),
+    /// Hand this view to every shard.
+    Publish(Arc<View>),
+    /// Hand this ceiling to every shard.
+    Ceiling(Timestamp),
+    /// Tell the operator.
+    Note(Note),
+}
+
+/// Events for people.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Note {
+    /// A member was seen for the first time, or again after a restart.
+    MemberJoined {
+        /// Its name.
+        name: String,
+        /// The node.
+        id: NodeId,
+    },
+    /// Failure detection changed its mind.
+    MemberChanged {
+        /// Its name.
+        name: String,
+        /// What it was.
+        from: State,
+        /// What it is.
+        to: State,
+    },
+    /// This node now belongs to a cluster.
+    Joined {
+        /// Which.
+        cluster: ClusterId,
+    },
+    /// A layout holds from now on.
+    LayoutAdopted {
+        /// Its epoch.
+        epoch: u64,
+        /// Q.
+        partitions: u32,
+        /// How many partitions this node holds.
+        share: usize,
+    },
+    /// A node of another cluster spoke to this one; it was not listened to.
+    ForeignCluster {
+        /// Where it is.
+        address: Address,
+        /// Its cluster.
+        theirs: ClusterId,
+    },
+    /// Another member that is not down has this node's name.
+    NameTaken {
+        /// The name.
+        name: String,
+        /// The other member.
+        by: NodeId,
+        /// Where it is.
+        address: Address,
+    },
+    /// This node was suspected, and has contradicted.
+    Refuted,
+    /// Another process speaks with this node's id: perhaps a copied data directory.
+    Superseded,
+    /// State could not be saved.
+    SaveFailed {
+        /// Why.
+        error: String,
+    },
+    /// A peer's clock, or this node's, is wrong.
+    ClockDrift {
+        /// The peer's name.
+        name: String,
+        /// How far its timestamp was ahead of this node's wall clock, in milliseconds.
+        ahead_ms: u64,
+    },
+    /// A shard's store failed; this node serves no more data.
+    StoreFailed {
+        /// Why.
+        error: StoreError,
+    },
+    /// The layout could not be made, or one that was received is not valid.
+    BadLayout {
+        /// Why.
+        error: String,
+    },
+}
+
+/// The control half of a node, see the module's documentation.
+#[derive(Debug)]
+pub struct Control {
+    me: NodeId,
+    peer: Address,
+    meta: MemberMeta,
+    gossip: Gossip<NodeId, Address, MemberMeta>,
+    cluster: Option<ClusterId>,
+    layout: Option<Arc<Layout>>,
+    known: BTreeMap<NodeId, Address>,
+    founding: Option<Founding>,
+    ceiling: Ceiling,
+    /// A layout that is being saved, and the version of that save.
+    adopting: Option<(Arc<Layout>, u64)>,
+    save_version: u64,
+    /// What was last asked to be saved differs from what should be.
+    unsaved: bool,
+    saving: bool,
+    started: Duration,
+    last_fetch: Option<Duration>,
+    /// How often a layout was asked for: each time of the next member that has a newer one.
+    fetches: usize,
+    last_foreigner: Option<Duration>,
+    last_name_taken: Option<Duration>,
+    last_drift: Option<Duration>,
+    published: Option<Arc<View>>,
+    store_failed: Option<StoreError>,
+}
+
+impl Control {
+    /// A control part; the first view and ceiling come out at once.
+    pub fn new(config: ControlConfig, now: Now, out: &mut impl Extend<ControlEffect>) -> Self {
+        let ControlConfig {
+            me,
+            boot,
+            peer,
+            mut meta,
+            seeds,
+            saved,
+            clock_floor,
+            founding,
+            gossip: gossip_config,
+            seed,
+        } = config;
+        meta.epoch = saved.layout.as_ref().map_or(0, |layout| layout.epoch());
+        meta.founding = match (&founding, &saved.layout) {
+            (Some(founding), None) => founding.nodes,
+            _ => 0,
+        };
+        let known: Vec<_> = saved.known.iter().map(|(id, address)| (*id, Address::clone(address))).collect();
+        let profile = Profile { address: Address::clone(&peer), meta: meta.clone() };
+        // Refutations raise the incarnation within one boot; the next boot begins above them all.
+        let incarnation = Incarnation(boot << 32);
+        let gossip = Gossip::new(gossip_config, me, incarnation, profile, seeds, known, seed, now.elapsed);
+        // The id of a cluster that is being founded may be new.
+        let unsaved = saved.cluster.is_some() && saved.layout.is_none() && founding.is_some();
+        let mut control = Self {
+            me,
+            peer,
+            meta,
+            gossip,
+            cluster: saved.cluster,
+            layout: saved.layout,
+            known: saved.known,
+            founding,
+            ceiling: Ceiling::new(clock_floor),
+            adopting: None,
+            save_version: 0,
+            unsaved,
+            saving: false,
+            started: now.elapsed,
+            last_fetch: None,
+            fetches: 0,
+            last_foreigner: None,
+            last_name_taken: None,
+            last_drift: None,
+            published: None,
+            store_failed: None,
+        };
+        control.keep_layout_members();
+        control.settle(now, out);
+        control
+    }
+
+    /// Takes one input; what is to be done about it is added to `out`.
+    pub fn handle(&mut self, now: Now, input: ControlInput, out: &mut impl Extend<ControlEffect>) {
+        match input {
+            ControlInput::Message(message) => self.message(now, message, out),
+            ControlInput::Saved { version } => self.saved(version, out),
+            ControlInput::SaveFailed { error } => {
+                self.saving = false;
+                self.unsaved = true;
+                self.ceiling.save_failed();
+                note(out, Note::SaveFailed { error });
+                return; // It is tried again at the next timeout, not at once: the disk may be full for a while.
+            }
+            ControlInput::CeilingSaved(ceiling) => emit(out, ControlEffect::Ceiling(self.ceiling.saved(ceiling))),
+            ControlInput::Reported(report) => self.reported(now, report, out),
+            ControlInput::StoreSize(bytes) => {
+                self.meta.bytes = bytes;
+                self.tell_profile();
+            }
+        }
+        self.settle(now, out);
+    }
+
+    /// When [`Control::handle_timeout`] must be called next.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Duration> {
+        self.gossip.next_timeout()
+    }
+
+    /// Gossips, and does what falls due with time.
+    pub fn handle_timeout(&mut self, now: Now, out: &mut impl Extend<ControlEffect>) {
+        let mut effects = Vec::new();
+        self.gossip.handle_timeout(now.elapsed, &mut effects);
+        self.carry_out(effects, out);
+        self.settle(now, out);
+    }
+
+    /// Whether this node can answer requests, if only by saying that the cluster is still being founded.
+    #[must_use]
+    pub fn is_serving(&self) -> bool {
+        let founder_waits = || self.gossip.members().any(|member| member.profile().meta.founding > 0);
+        let layout_exists = || self.gossip.members().any(|member| member.profile().meta.epoch > 0);
+        let being_founded = || self.cluster.is_some() && founder_waits() && !layout_exists();
+        self.store_failed.is_none() && (self.layout.is_some() || being_founded())
+    }
+
+    /// Whether this node serves data: it has the layout, and its store works.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.layout.is_some() && self.store_failed.is_none()
+    }
+
+    /// The epoch of the layout; 0 while there is none.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.layout.as_ref().map_or(0, |layout| layout.epoch())
+    }
+
+    /// This node is going away for good: tells the others, so that it is not taken for failed.
+    pub fn leave(&mut self, now: Now, out: &mut impl Extend<ControlEffect>) {
+        let mut effects = Vec::new();
+        self.gossip.handle(now.elapsed, gossip::Input::Leave, &mut effects);
+        self.carry_out(effects, out);
+    }
+
+    fn message(&mut self, now: Now, message: ControlMessage, out: &mut impl Extend<ControlEffect>) {
+        let ControlMessage { cluster, from: _, reply_to, body } = message;
+        match (cluster, self.cluster) {
+            (Some(theirs), Some(ours)) if theirs != ours => {
+                if due(&mut self.last_foreigner, now.elapsed, PATIENCE) {
+                    note(out, Note::ForeignCluster { address: reply_to, theirs });
+                }
+                return;
+            }
+            // Two newcomers cannot let each other in.
+            (None, None) => return,
+            (Some(theirs), None) => {
+                self.cluster = Some(theirs);
+                self.unsaved = true;
+                note(out, Note::Joined { cluster: theirs });
+            }
+            // A newcomer, or a member of the same cluster.
+            (None, Some(_)) | (Some(_), Some(_)) => {}
+        }
+        match body {
+            ControlBody::Gossip(message) => {
+                let mut effects = Vec::new();
+                self.gossip.handle(now.elapsed, gossip::Input::Message(message), &mut effects);
+                self.carry_out(effects, out);
+            }
+            ControlBody::FetchLayout { have } => {
+                if let Some(layout) = self.layout.as_ref().filter(|layout| layout.epoch() > have) {
+                    let body = ControlBody::Layout(Arc::clone(layout));
+                    self.send(reply_to, body, out);
+                }
+            }
+            // Who belongs to no cluster has no layout of this one.
+            ControlBody::Layout(layout) if cluster.is_some() => self.adopt(layout),
+            ControlBody::Layout(_) => {}
+        }
+    }
+
+    fn carry_out(
+        &mut self,
+        effects: Vec<gossip::Effect<NodeId, Address, MemberMeta>>,
+        out: &mut impl Extend<ControlEffect>,
+    ) {
+        for effect in effects {
+            match effect {
+                gossip::Effect::Send { to, message } => self.send(to, ControlBody::Gossip(message), out),
+                gossip::Effect::Event(event) => self.event(event, out),
+            }
+        }
+    }
+
+    fn event(&mut self, event: gossip::Event<NodeId>, out: &mut impl Extend<ControlEffect>) {
+        match event {
+            gossip::Event::Joined { id } | gossip::Event::Restarted { id } => {
+                self.remember(id);
+                note(out, Note::MemberJoined { name: self.name_of(id), id });
+            }
+            gossip::Event::ProfileChanged { id } => self.remember(id),
+            gossip::Event::StateChanged { id, from, to } => {
+                note(out, Note::MemberChanged { name: self.name_of(id), from, to });
+            }
+            gossip::Event::Forgotten { id } => self.unsaved |= self.known.remove(&id).is_some(),
+            gossip::Event::Refuted { .. } => note(out, Note::Refuted),
+            gossip::Event::Superseded { .. } => note(out, Note::Superseded),
+        }
+    }
+
+    fn remember(&mut self, id: NodeId) {
+        if let Some(member) = self.gossip.member(&id).filter(|_| id != self.me) {
+            let address = Address::clone(&member.profile().address);
+            let before = self.known.insert(id, Address::clone(&address));
+            self.unsaved |= before != Some(address);
+        }
+    }
+
+    fn reported(&mut self, now: Now, report: Report, out: &mut impl Extend<ControlEffect>) {
+        match report {
+            Report::CeilingNeeded(needed) => {
+                if let Some(ceiling) = self.ceiling.raise(needed, now.unix_ms) {
+                    emit(out, ControlEffect::SaveCeiling(ceiling));
+                }
+            }
+            Report::ClockDrift { from, ahead_ms } => {
+                if due(&mut self.last_drift, now.elapsed, PATIENCE) {
+                    note(out, Note::ClockDrift { name: self.name_of(from), ahead_ms });
+                }
+            }
+            Report::PeerFailed(id) => {
+                let mut effects = Vec::new();
+                let evidence = gossip::Input::Evidence { id, evidence: gossip::Evidence::Failed };
+                self.gossip.handle(now.elapsed, evidence, &mut effects);
+                self.carry_out(effects, out);
+            }
+            Report::StoreFailed(error) => {
+                self.store_failed = Some(error.clone());
+                note(out, Note::StoreFailed { error });
+            }
+        }
+    }
+
+    fn saved(&mut self, version: u64, out: &mut impl Extend<ControlEffect>) {
+        self.saving = false;
+        if self.adopting.as_ref().is_some_and(|(_, saving)| *saving <= version)
+            && let Some((layout, _)) = self.adopting.take()
+        {
+            let share = layout.share(self.me);
+            note(out, Note::LayoutAdopted { epoch: layout.epoch(), partitions: layout.partitions().count(), share });
+            self.meta.epoch = layout.epoch();
+            self.meta.founding = 0;
+            self.layout = Some(layout);
+            self.keep_layout_members();
+            self.tell_profile();
+        }
+    }
+
+    /// Begins to adopt a layout: it is saved first.
+    fn adopt(&mut self, layout: Arc<Layout>) {
+        let newest = self.adopting.as_ref().map_or(self.epoch(), |(layout, _)| layout.epoch());
+        if layout.epoch() > newest {
+            // The save that carries it is the next one to be asked for.
+            self.adopting = Some((layout, self.save_version + 1));
+            self.unsaved = true;
+        }
+    }
+
+    /// What follows from the state as it now is: the founding layout, fetches, saves, the published view.
+    fn settle(&mut self, now: Now, out: &mut impl Extend<ControlEffect>) {
+        self.found(out);
+        self.fetch_layout(now.elapsed, out);
+        self.complain_of_taken_name(now.elapsed, out);
+        if let Some(ceiling) = self.ceiling.due(now.unix_ms) {
+            emit(out, ControlEffect::SaveCeiling(ceiling));
+        }
+        if self.unsaved && !self.saving {
+            self.unsaved = false;
+            self.saving = true;
+            self.save_version += 1;
+            let layout = self.adopting.as_ref().map(|(layout, _)| layout).or(self.layout.as_ref()).cloned();
+            let state = SavedState { cluster: self.cluster, layout, known: self.known.clone() };
+            emit(out, ControlEffect::Save { version: self.save_version, state });
+        }
+        let view = self.view(now.elapsed);
+        if self.published.as_deref().is_none_or(|published| !published.same_as(&view)) {
+            let view = Arc::new(view);
+            self.published = Some(Arc::clone(&view));
+            emit(out, ControlEffect::Publish(view));
+        }
+    }
+
+    /// The members that may found the cluster: present, willing, one per name.
+    fn founders(&self) -> Vec<LayoutMember> {
+        let mut names = BTreeSet::from([Arc::clone(&self.meta.name)]);
+        let present =
+            self.gossip.members().filter(|member| member.state() == State::Up && member.profile().meta.weight > 0);
+        present
+            .filter(|member| *member.id() == self.me || names.insert(Arc::clone(&member.profile().meta.name)))
+            .map(|member| {
+                let MemberMeta { name, dc, rack, weight, .. } = member.profile().meta.clone();
+                LayoutMember { id: *member.id(), name, dc, rack, weight }
+            })
+            .collect()
+    }
+
+    fn found(&mut self, out: &mut impl Extend<ControlEffect>) {
+        let Some(founding) = self.founding.as_ref().filter(|_| self.layout.is_none() && self.adopting.is_none()) else {
+            return;
+        };
+        // A founder that has lost its memory must not found twice: somebody has the layout and will be asked for it.
+        let is_founded = self.gossip.members().any(|member| member.profile().meta.epoch > 0);
+        if is_founded || self.cluster.is_none() {
+            return;
+        }
+        let founders = self.founders();
+        if founders.len() < founding.nodes as usize {
+            return;
+        }
+        match Layout::found(founding.partitions, &founding.replication, founders) {
+            Ok(layout) => self.adopt(Arc::new(layout)),
+            Err(error) => {
+                self.founding = None;
+                note(out, Note::BadLayout { error: error.to_string() });
+            }
+        }
+    }
+
+    fn fetch_layout(&mut self, now: Duration, out: &mut impl Extend<ControlEffect>) {
+        let have = self.adopting.as_ref().map_or(self.epoch(), |(layout, _)| layout.epoch());
+        let newer = || {
+            let up = self.gossip.members().filter(|member| member.state() == State::Up);
+            up.filter(|member| member.profile().meta.epoch > have)
+        };
+        // One after the other, for the first may be the one that cannot be reached from here.
+        let Some(turn) = self.fetches.checked_rem(newer().count()) else { return };
+        let to = newer().nth(turn).map(|member| Address::clone(&member.profile().address));
+        if let Some(to) = to.filter(|_| self.cluster.is_some())
+            && due(&mut self.last_fetch, now, PATIENCE)
+        {
+            self.fetches = self.fetches.wrapping_add(1);
+            self.send(to, ControlBody::FetchLayout { have }, out);
+        }
+    }
+
+    fn complain_of_taken_name(&mut self, now: Duration, out: &mut impl Extend<ControlEffect>) {
+        let mine = self.layout.as_ref().is_some_and(|layout| layout.index_of(self.me).is_some());
+        let taken = self.gossip.members().find(|member| {
+            let down = matches!(member.state(), State::Down | State::Left);
+            *member.id() != self.me && !down && member.profile().meta.name == self.meta.name
+        });
+        if let Some(other) = taken.filter(|_| !mine) {
+            let complaint = Note::NameTaken {
+                name: self.meta.name.to_string(),
+                by: *other.id(),
+                address: Address::clone(&other.profile().address),
+            };
+            if due(&mut self.last_name_taken, now, 5 * PATIENCE) {
+                note(out, complaint);
+            }
+        }
+    }
+
+    fn keep_layout_members(&mut self) {
+        if let Some(layout) = &self.layout {
+            self.gossip.keep(layout.members().iter().map(|member| member.id).collect());
+        }
+    }
+
+    fn tell_profile(&mut self) {
+        self.gossip.set_profile(Profile { address: Address::clone(&self.peer), meta: self.meta.clone() });
+    }
+
+    /// A member of the layout that was not heard of since the start: where it was last reached, and how it is taken
+    /// to be.
+    fn unheard(&self, id: NodeId, now: Duration) -> (Option<Address>, State) {
+        let address = self.known.get(&id).cloned();
+        let in_grace = now.saturating_sub(self.started) < UNHEARD_GRACE;
+        let state = if in_grace && address.is_some() { State::Up } else { State::Down };
+        (address, state)
+    }
+
+    fn view(&self, now: Duration) -> View {
+        let mut members: BTreeMap<NodeId, ViewMember> =
+            self.gossip.members().map(|member| (*member.id(), view_member(member))).collect();
+        for placed in self.layout.as_deref().map(Layout::members).unwrap_or_default() {
+            members.entry(placed.id).or_insert_with(|| {
+                let (peer, state) = self.unheard(placed.id, now);
+                ViewMember {
+                    name: Arc::clone(&placed.name),
+                    peer: peer.unwrap_or_default(),
+                    client: Address::default(),
+                    dc: Arc::clone(&placed.dc),
+                    state,
+                }
+            });
+        }
+        let waiting_for = self.gossip.members().map(|member| member.profile().meta.founding).find(|nodes| *nodes > 0);
+        let waiting_for =
+            waiting_for.map(|nodes| (self.founders().len(), nodes as usize)).filter(|_| self.layout.is_none());
+        View::new(self.me, self.cluster, self.layout.clone(), members, &self.meta.dc, waiting_for)
+    }
+
+    fn name_of(&self, id: NodeId) -> String {
+        self.gossip.member(&id).map_or_else(|| id.to_string(), |member| member.profile().meta.name.to_string())
+    }
+
+    fn send(&self, to: Address, body: ControlBody, out: &mut impl Extend<ControlEffect>) {
+        let message =
+            ControlMessage { cluster: self.cluster, from: self.me, reply_to: Address::clone(&self.peer), body };
+        emit(out, ControlEffect::Send { to, message });
+    }
+}
+
+fn view_member(member: &gossip::Member<NodeId, Address, MemberMeta>) -> ViewMember {
+    let Profile { address, meta } = member.profile();
+    ViewMember {
+        name: Arc::clone(&meta.name),
+        peer: Address::clone(address),
+        client: Address::clone(&meta.client),
+        dc: Arc::clone(&meta.dc),
+        state: member.state(),
+    }
+}
+
+/// Whether `every` has passed since the last time this said so.
+fn due(last: &mut Option<Duration>, now: Duration, every: Duration) -> bool {
+    let due = last.is_none_or(|last| now.saturating_sub(last) >= every);
+    if due {
+        *last = Some(now);
+    }
+    due
+}
+
+fn emit(out: &mut impl Extend<ControlEffect>, effect: ControlEffect) {
+    out.extend(core::iter::once(effect));
+}
+
+fn note(out: &mut impl Extend<ControlEffect>, note: Note) {
+    emit(out, ControlEffect::Note(note));
+}

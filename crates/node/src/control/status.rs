@@ -1,0 +1,166 @@
+//! What a node can tell an operator of the cluster.
+
+use core::time::Duration;
+
+use kvorum_gossip as gossip;
+
+use super::Control;
+use crate::{Address, ClusterId, NodeId, Phase};
+
+/// The cluster as one node sees it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Status {
+    /// The cluster, once this node belongs to one.
+    pub cluster: Option<ClusterId>,
+    /// The layout's epoch; 0 while there is none.
+    pub epoch: u64,
+    /// Where a layout change stands.
+    pub phase: Phase,
+    /// Q; 0 while there is no layout.
+    pub partitions: u32,
+    /// The members, by name.
+    pub members: Vec<MemberStatus>,
+    /// What an operator should know, in sentences.
+    pub warnings: Vec<String>,
+}
+
+/// One member in a [`Status`].
+#[derive(Clone, Debug, PartialEq)]
+pub struct MemberStatus {
+    /// Its name.
+    pub name: String,
+    /// The node.
+    pub id: NodeId,
+    /// Where clients reach it.
+    pub client: Address,
+    /// Where peers reach it.
+    pub peer: Address,
+    /// Its data centre.
+    pub dc: String,
+    /// Its rack.
+    pub rack: String,
+    /// Its share relative to the others'.
+    pub weight: u32,
+    /// How it is.
+    pub state: MemberState,
+    /// In how many partitions' rows it stands.
+    pub partitions: usize,
+    /// The bytes its store takes, as it last said.
+    pub bytes: u64,
+    /// How long ago its heartbeat last rose here; none when it never has since this node started.
+    pub heartbeat_age: Option<Duration>,
+}
+
+/// How a member is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MemberState {
+    /// Present before there is a layout.
+    Joining,
+    /// As failure detection sees it.
+    Detected(gossip::State),
+}
+
+impl core::fmt::Display for MemberState {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Joining => f.write_str("joining"),
+            Self::Detected(state) => state.fmt(f),
+        }
+    }
+}
+
+impl Control {
+    /// The cluster as this node sees it now.
+    #[must_use]
+    pub fn status(&self, now: Duration) -> Status {
+        let layout = self.layout.as_deref();
+        let mut members: Vec<MemberStatus> =
+            self.gossip.members().map(|member| self.member_status(now, member)).collect();
+        for placed in layout.map(crate::Layout::members).unwrap_or_default() {
+            if self.gossip.member(&placed.id).is_none() {
+                let unknown = Address::from("?");
+                let (peer, state) = self.unheard(placed.id, now);
+                members.push(MemberStatus {
+                    name: placed.name.to_string(),
+                    id: placed.id,
+                    client: Address::clone(&unknown),
+                    peer: peer.unwrap_or(unknown),
+                    dc: placed.dc.to_string(),
+                    rack: placed.rack.to_string(),
+                    weight: placed.weight,
+                    state: MemberState::Detected(state),
+                    partitions: layout.map_or(0, |layout| layout.share(placed.id)),
+                    bytes: 0,
+                    heartbeat_age: None,
+                });
+            }
+        }
+        members.sort_by(|a, b| (&a.name, a.id).cmp(&(&b.name, b.id)));
+        Status {
+            cluster: self.cluster,
+            epoch: self.epoch(),
+            phase: Phase::Stable,
+            partitions: layout.map_or(0, |layout| layout.partitions().count()),
+            warnings: self.warnings(&members),
+            members,
+        }
+    }
+
+    fn member_status(
+        &self,
+        now: Duration,
+        member: &gossip::Member<NodeId, Address, super::MemberMeta>,
+    ) -> MemberStatus {
+        let meta = &member.profile().meta;
+        let state = match member.state() {
+            gossip::State::Up if self.layout.is_none() => MemberState::Joining,
+            state => MemberState::Detected(state),
+        };
+        MemberStatus {
+            name: meta.name.to_string(),
+            id: *member.id(),
+            client: Address::clone(&meta.client),
+            peer: Address::clone(&member.profile().address),
+            dc: meta.dc.to_string(),
+            rack: meta.rack.to_string(),
+            weight: meta.weight,
+            state,
+            partitions: self.layout.as_ref().map_or(0, |layout| layout.share(*member.id())),
+            bytes: meta.bytes,
+            heartbeat_age: Some(member.heartbeat_age(now)),
+        }
+    }
+
+    fn warnings(&self, members: &[MemberStatus]) -> Vec<String> {
+        let mut warnings = Vec::new();
+        if let Some(error) = &self.store_failed {
+            warnings.push(format!("{} serves no data: {error}; look at its log, then restart it", self.meta.name));
+        }
+        match self.layout.as_deref() {
+            None => warnings.push(format!("not ready: {}", self.view(Duration::ZERO).not_ready_because())),
+            Some(layout) => {
+                let factor: usize = {
+                    let mut centres: Vec<&str> = layout.members().iter().map(|member| &*member.dc).collect();
+                    centres.sort_unstable();
+                    centres.dedup();
+                    centres.iter().map(|dc| usize::from(layout.replication().factor(dc))).sum()
+                };
+                let thinnest = layout.table().rows().map(|(_, row)| row.len()).min().unwrap_or(0);
+                if thinnest < factor {
+                    warnings.push(format!(
+                        "partitions have {thinnest} replicas, fewer than the replication factor {factor}: the cluster was founded with too few nodes"
+                    ));
+                }
+                for member in members.iter().filter(|member| member.partitions == 0 && member.weight > 0) {
+                    if matches!(member.state, MemberState::Detected(gossip::State::Up)) {
+                        warnings.push(format!(
+                            "{} holds no partitions: it came after the layout was made, and forwards requests",
+                            member.name
+                        ));
+                    }
+                }
+            }
+        }
+        warnings
+    }
+}

@@ -1,0 +1,200 @@
+//! What nodes say to each other. The shell turns these into protobuf frames; the simulation passes them as they are.
+
+use bytes::Bytes;
+use kvorum_gossip as gossip;
+use kvorum_vclock::Dot;
+use std::sync::Arc;
+
+use crate::{
+    ActorId, Address, ClusterId, Failure, KeyRange, Layout, MemberMeta, NodeId, Op, Record, Request, Response,
+    StoredKey,
+};
+
+/// A message between data shards. `op` names the sender's operation; the answer repeats it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Message {
+    /// Merge this record and say so when it is durable.
+    Write {
+        /// The coordinator's operation.
+        op: Op,
+        /// Where.
+        key: StoredKey,
+        /// What.
+        record: Record,
+    },
+    /// The record, or a newer one, is durable here.
+    WriteReply {
+        /// The coordinator's operation.
+        op: Op,
+        /// The newest dot this replica holds for the key. When it exceeds the record's own, the write has changed
+        /// nothing here, and the coordinator mints again above it. (The timestamp alone would not tell a version
+        /// of another actor with an equal timestamp, which wins just the same.)
+        newest: Dot<ActorId>,
+    },
+    /// What do you hold?
+    Read {
+        /// The coordinator's operation.
+        op: Op,
+        /// Of what.
+        key: StoredKey,
+    },
+    /// What this replica durably holds.
+    ReadReply {
+        /// The coordinator's operation.
+        op: Op,
+        /// Tombstones and expired cells included: the coordinator judges after merging.
+        record: Option<Record>,
+    },
+    /// What do you hold in this range?
+    Scan {
+        /// The coordinator's operation.
+        op: Op,
+        /// Within one partition.
+        range: KeyRange,
+        /// The page ends when its keys and records reach this many bytes.
+        limit_bytes: u32,
+    },
+    /// A page of what this replica durably holds.
+    ScanReply {
+        /// The coordinator's operation.
+        op: Op,
+        /// In key order.
+        rows: Rows,
+        /// Whether the range goes on behind the last row.
+        more: bool,
+    },
+    /// Coordinate this for a node that holds no replica. Forwarded once, never again.
+    Forward {
+        /// The forwarder's operation.
+        op: Op,
+        /// The client's request; its timeout is what was left of it.
+        request: Request,
+    },
+    /// The outcome of a forwarded request.
+    ForwardReply {
+        /// The forwarder's operation.
+        op: Op,
+        /// What to tell the client.
+        response: Response,
+    },
+    /// A `Write`, `Read`, `Scan` or `Forward` that this replica did not do.
+    Refused {
+        /// The sender's operation.
+        op: Op,
+        /// Why.
+        failure: Failure,
+    },
+}
+
+/// Stored keys with their records, in key order.
+pub type Rows = Vec<(StoredKey, Record)>;
+
+/// What a message competes with on its way: each lane is a connection of its own, so that a page of a scan
+/// never delays a write, nor a write a heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Lane {
+    /// Membership and layout.
+    Control,
+    /// Reads and writes.
+    Requests,
+    /// Scans, and later transfers.
+    Bulk,
+}
+
+impl Message {
+    /// The lane it travels on.
+    #[must_use]
+    pub fn lane(&self) -> Lane {
+        match self {
+            Self::Scan { .. } | Self::ScanReply { .. } => Lane::Bulk,
+            _ => Lane::Requests,
+        }
+    }
+
+    /// The operation it asks for or answers.
+    #[must_use]
+    pub fn op(&self) -> Op {
+        match self {
+            Self::Write { op, .. }
+            | Self::WriteReply { op, .. }
+            | Self::Read { op, .. }
+            | Self::ReadReply { op, .. }
+            | Self::Scan { op, .. }
+            | Self::ScanReply { op, .. }
+            | Self::Forward { op, .. }
+            | Self::ForwardReply { op, .. }
+            | Self::Refused { op, .. } => *op,
+        }
+    }
+
+    /// Whether it asks for something: its `op` is then the sender's, and losing it fails that operation there.
+    #[must_use]
+    pub fn is_request(&self) -> bool {
+        matches!(self, Self::Write { .. } | Self::Read { .. } | Self::Scan { .. } | Self::Forward { .. })
+    }
+
+    /// The bytes it holds on to while it waits to be sent, for the bounds of queues.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        const FRAME: usize = 48;
+        let content = match self {
+            Self::Write { key, record, .. } => key.as_bytes().len() + record.as_bytes().len(),
+            Self::Read { key, .. } => key.as_bytes().len(),
+            Self::ReadReply { record, .. } => record.as_ref().map_or(0, |record| record.as_bytes().len()),
+            Self::ScanReply { rows, .. } => rows.iter().map(|(key, record)| row_weight(key, record)).sum(),
+            Self::Scan { range, .. } => range.start.len(),
+            Self::Forward { request, .. } => {
+                use crate::Operation::{Delete, Get, Put, Scan};
+                match &request.operation {
+                    Put { key, value, .. } => key.len() + value.len(),
+                    Get { key, .. } | Delete { key, .. } => key.len(),
+                    Scan(scan) => scan.prefix.len() + scan.after.as_ref().map_or(0, Bytes::len),
+                }
+            }
+            Self::ForwardReply { response, .. } => match response {
+                Response::Value { record, .. } => record.as_ref().map_or(0, |record| record.as_bytes().len()),
+                Response::Written { record, .. } => record.as_bytes().len(),
+                Response::Page { rows, .. } => {
+                    rows.iter().map(|(key, record)| key.len() + record.as_bytes().len() + 16).sum()
+                }
+                Response::Failed(failure) => failure.message.len(),
+            },
+            Self::WriteReply { .. } => 0,
+            Self::Refused { failure, .. } => failure.message.len(),
+        };
+        FRAME + content
+    }
+}
+
+/// What one row counts against the byte limit of a page.
+#[must_use]
+pub fn row_weight(key: &StoredKey, record: &Record) -> usize {
+    key.as_bytes().len() + record.as_bytes().len() + 16
+}
+
+/// A message between control parts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ControlMessage {
+    /// The sender's cluster; none while it still asks to be let in.
+    pub cluster: Option<ClusterId>,
+    /// The sender.
+    pub from: NodeId,
+    /// Where it can be answered.
+    pub reply_to: Address,
+    /// What it says.
+    pub body: ControlBody,
+}
+
+/// The content of a [`ControlMessage`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum ControlBody {
+    /// Membership.
+    Gossip(gossip::Message<NodeId, Address, MemberMeta>),
+    /// Send me your layout if its epoch exceeds mine.
+    FetchLayout {
+        /// Mine; 0 for none.
+        have: u64,
+    },
+    /// A layout.
+    Layout(Arc<Layout>),
+}

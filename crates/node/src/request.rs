@@ -1,0 +1,167 @@
+//! What a client may ask of a node, and what it is told.
+
+use core::time::Duration;
+
+use bytes::Bytes;
+use kvorum_quorum::Level;
+use kvorum_ring::PartitionId;
+
+use crate::{KeyspaceId, Record};
+
+/// One request, decoded and its keyspace looked up, but its limits not yet checked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// The keyspace.
+    pub keyspace: KeyspaceId,
+    /// How long the client waits, from the moment the request is handled.
+    pub timeout: Duration,
+    /// What to do.
+    pub operation: Operation,
+}
+
+/// The operations.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Operation {
+    /// Read a key.
+    Get {
+        /// The key.
+        key: Bytes,
+        /// R; the keyspace's own when none is given.
+        level: Option<Level>,
+    },
+    /// Write a key.
+    Put {
+        /// The key.
+        key: Bytes,
+        /// The value.
+        value: Bytes,
+        /// How long the value lives, in milliseconds; for ever when none is given.
+        ttl_ms: Option<u64>,
+        /// W; the keyspace's own when none is given.
+        level: Option<Level>,
+    },
+    /// Delete a key: writes a tombstone.
+    Delete {
+        /// The key.
+        key: Bytes,
+        /// W; the keyspace's own when none is given.
+        level: Option<Level>,
+    },
+    /// One page of the keys of one partition.
+    Scan(Scan),
+}
+
+/// A page of keys, in key order within one partition.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scan {
+    /// Whose keys.
+    pub partition: PartitionId,
+    /// Only keys that begin with this.
+    pub prefix: Bytes,
+    /// Only keys after this one.
+    pub after: Option<Bytes>,
+    /// The page ends when its keys and values reach this many bytes.
+    pub limit_bytes: u32,
+    /// The page ends after this many keys; unlimited when none is given.
+    pub limit_rows: Option<u32>,
+    /// Leave values out of the answer.
+    pub keys_only: bool,
+    /// R; the keyspace's own when none is given.
+    pub level: Option<Level>,
+}
+
+impl Operation {
+    /// Whether it changes anything.
+    #[must_use]
+    pub fn is_write(&self) -> bool {
+        matches!(self, Self::Put { .. } | Self::Delete { .. })
+    }
+
+    /// The key it is about, unless it is a scan.
+    #[must_use]
+    pub fn key(&self) -> Option<&Bytes> {
+        match self {
+            Self::Get { key, .. } | Self::Put { key, .. } | Self::Delete { key, .. } => Some(key),
+            Self::Scan(_) => None,
+        }
+    }
+}
+
+/// The answer to a request.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Response {
+    /// To a get: the live record, or nothing. An absent key is an answer, not an error.
+    Value {
+        /// What is there.
+        record: Option<Record>,
+        /// Who said so.
+        replicas: Replicas,
+    },
+    /// To a put or delete: stored durably at the wanted replicas.
+    Written {
+        /// The version that was written.
+        record: Record,
+        /// Who stored it.
+        replicas: Replicas,
+    },
+    /// To a scan.
+    Page {
+        /// Whose keys.
+        partition: PartitionId,
+        /// The live records in key order.
+        rows: Vec<(Bytes, Record)>,
+        /// The key to go on after; none when the partition has been read to its end.
+        next: Option<Bytes>,
+        /// Who said so.
+        replicas: Replicas,
+    },
+    /// It was not done, or nobody knows whether it was.
+    Failed(Failure),
+}
+
+/// How a quorum came about.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Replicas {
+    /// How many answers the level asked for.
+    pub wanted: u8,
+    /// How many came before the reply.
+    pub answered: u8,
+    /// How many of those held the version in the answer.
+    pub agreed: u8,
+    /// Whether a stand-in was among them.
+    pub sloppy: bool,
+}
+
+/// Why a request failed: whose fault it is, and whether anything may have changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// What the client may conclude.
+    pub kind: FailureKind,
+    /// For a person: what failed, on what, what to do.
+    pub message: String,
+}
+
+/// The three truths (refused or not applied, perhaps applied, damaged) in the detail that clients act upon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FailureKind {
+    /// The request breaks a limit or a rule; sending it again will not help. Nothing changed.
+    Invalid,
+    /// Certainly not applied: it may be sent again, here or elsewhere.
+    Rejected,
+    /// This node has more work than it takes on. Certainly not applied.
+    Overloaded,
+    /// A write that may or may not take effect.
+    Indeterminate,
+    /// A read that too few replicas answered in time. Nothing changed.
+    TimedOut,
+    /// A replica found its stored data damaged.
+    DataLoss,
+}
+
+impl Failure {
+    /// Composes a failure.
+    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into() }
+    }
+}

@@ -1,0 +1,656 @@
+//! A shard: the data half of a node. It owns the partitions `p` with `p mod K` its number, shares nothing, and is
+//! told everything that happens as an [`Input`]; what it wants done it hands back as [`Effect`]s.
+//!
+//! This file holds the one `match` over inputs. What happens next lies in the file named after it: `put`, `get`,
+//! `scan` and `forward` coordinate a client's request, `replica` serves the other coordinators, `log` waits for
+//! durability. It does not know how frames travel, where records are stored, or what time it is.
+
+mod deadlines;
+mod forward;
+mod get;
+mod log;
+mod overlay;
+mod preference;
+mod put;
+mod replica;
+mod scan;
+#[cfg(test)]
+mod tests;
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kvorum_quorum as quorum;
+use kvorum_ring::PartitionId;
+use kvorum_vclock::{Hlc, Timestamp};
+
+use crate::op::Slab;
+use crate::{
+    ActorId, EpochPhase, Failure, FailureKind, KeyRange, Lane, Message, NodeId, Now, Op, Operation, PeerShard, Record,
+    Request, Response, Rows, ShardIndex, StoredKey, View,
+};
+
+use deadlines::Deadlines;
+use log::{AfterDurable, Log};
+use overlay::{Base, Overlay, Waiter};
+use preference::Preference;
+
+/// How often a shard tells its control part that a node fails requests: about once in a round of gossip.
+const REPORT_EVERY: Duration = Duration::from_millis(100);
+
+/// Where the reply to a client's request goes: meaningful to the shell alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ClientRef {
+    /// The session.
+    pub session: u64,
+    /// The request within it.
+    pub request: u64,
+}
+
+/// The position of a record in a shard's log; the first is 1.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogSeq(pub u64);
+
+/// A storage engine could not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Reading or writing failed.
+    #[error("the store failed: {0}")]
+    Io(String),
+    /// What was read is damaged.
+    #[error("the store holds damaged data: {0}")]
+    Corruption(String),
+}
+
+impl StoreError {
+    /// What another coordinator is told.
+    fn kind(&self) -> FailureKind {
+        match self {
+            Self::Io(_) => FailureKind::Rejected,
+            Self::Corruption(_) => FailureKind::DataLoss,
+        }
+    }
+}
+
+/// A page of an engine's range.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Page {
+    /// In key order.
+    pub rows: Rows,
+    /// Whether the range goes on behind the last row.
+    pub more: bool,
+}
+
+/// Everything a shard can be told.
+#[derive(Clone, Debug)]
+pub enum Input {
+    /// A client asks.
+    Client {
+        /// Where the reply goes.
+        from: ClientRef,
+        /// What it asks.
+        request: Request,
+    },
+    /// A peer's shard says something.
+    Peer {
+        /// Who.
+        from: PeerShard,
+        /// The layout it acted under.
+        tag: EpochPhase,
+        /// What.
+        message: Message,
+    },
+    /// A [`Effect::Load`] is done.
+    Loaded {
+        /// Of that effect.
+        op: Op,
+        /// What the engine holds.
+        result: Result<Option<Record>, StoreError>,
+    },
+    /// A [`Effect::Scan`] is done.
+    Scanned {
+        /// Of that effect.
+        op: Op,
+        /// What the engine holds.
+        result: Result<Page, StoreError>,
+    },
+    /// Everything appended up to here is durable, and the engine's reads see it.
+    Durable(LogSeq),
+    /// The log failed: nothing appended after the last `Durable` may be taken as stored, and nothing more will be.
+    LogFailed(StoreError),
+    /// A request message was not sent: the queue to that node is full, or there is no connection.
+    Unsent {
+        /// To whom.
+        to: NodeId,
+        /// The operation it belonged to.
+        op: Op,
+    },
+    /// The connection that carries requests to a node broke: what was sent and not answered may never be.
+    PeerLost(NodeId),
+    /// The cluster as it is from now on.
+    View(Arc<View>),
+    /// Timestamps up to here may be minted: the ceiling is durable.
+    ClockCeiling(Timestamp),
+}
+
+/// Everything a shard can want.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Effect {
+    /// Answer a client.
+    Reply {
+        /// Whom.
+        to: ClientRef,
+        /// With what.
+        response: Response,
+    },
+    /// Send a message to a peer's shard.
+    Send {
+        /// Whom.
+        to: PeerShard,
+        /// On which connection.
+        lane: Lane,
+        /// Under which layout.
+        tag: EpochPhase,
+        /// What.
+        message: Message,
+    },
+    /// Append to the log and store. Sequences are handed out in order, without gaps.
+    Append {
+        /// To be reported [`Input::Durable`].
+        seq: LogSeq,
+        /// Where.
+        key: StoredKey,
+        /// What; replaces whatever is stored there.
+        record: Record,
+    },
+    /// Read what the engine durably holds.
+    Load {
+        /// To be repeated in [`Input::Loaded`].
+        op: Op,
+        /// Of what.
+        key: StoredKey,
+    },
+    /// Read a range of what the engine durably holds.
+    Scan {
+        /// To be repeated in [`Input::Scanned`].
+        op: Op,
+        /// The range.
+        range: KeyRange,
+        /// The page ends when its keys and records reach this many bytes; it holds at least one row if there is one.
+        limit_bytes: u32,
+    },
+    /// Tell the control part.
+    Report(Report),
+}
+
+/// What a shard tells its control part.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Report {
+    /// The clock stands at its durable ceiling; timestamps up to here are wanted.
+    CeilingNeeded(Timestamp),
+    /// A write was refused because its timestamp lies too far ahead of this node's wall clock.
+    ClockDrift {
+        /// Who coordinated it.
+        from: NodeId,
+        /// By how much, in milliseconds.
+        ahead_ms: u64,
+    },
+    /// Requests to a node went unanswered until their deadline, or were not even sent.
+    PeerFailed(NodeId),
+    /// The store failed; this shard refuses everything from now on.
+    StoreFailed(StoreError),
+}
+
+/// What bounds a shard. `Default` gives the documented values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The longest key, in bytes: 1 KiB.
+    pub key_bytes: usize,
+    /// The largest key and value together, in bytes: 10 KiB. One setting for the whole cluster.
+    pub pair_bytes: usize,
+    /// Operations in flight before new ones are refused as overload: 65 536. What other coordinators wait for
+    /// counts too.
+    pub operations: usize,
+    /// Bytes taken in and not yet durable before new writes are refused as overload: 64 MiB.
+    pub undurable_bytes: usize,
+    /// The longest a client may ask a node to wait: 5 minutes.
+    pub timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            key_bytes: 1024,
+            pair_bytes: 10 * 1024,
+            operations: 65_536,
+            undurable_bytes: 64 << 20,
+            timeout: Duration::from_secs(300),
+        }
+    }
+}
+
+/// What a shard starts from.
+#[derive(Clone, Debug)]
+pub struct ShardConfig {
+    /// Its number.
+    pub index: ShardIndex,
+    /// The tenure its dots carry.
+    pub actor: ActorId,
+    /// Timestamps begin above this: the durable ceiling of the process before.
+    pub clock_floor: Timestamp,
+    /// How far a fresh write's timestamp may lie ahead of the wall clock, in milliseconds.
+    pub max_drift_ms: u64,
+    /// How long a read waits for the replicas it asked before it asks one more.
+    pub hedge_after: Duration,
+    /// Its bounds.
+    pub limits: Limits,
+    /// What it draws from.
+    pub seed: u64,
+}
+
+/// The data half of a node, see the module's documentation.
+#[derive(Debug)]
+pub struct Shard {
+    me: PeerShard,
+    actor: ActorId,
+    limits: Limits,
+    hedge_after: Duration,
+    clock: Hlc,
+    view: Arc<View>,
+    overlay: Overlay,
+    log: Log,
+    ops: Slab<Pending>,
+    deadlines: Deadlines,
+    /// When each node was last reported as failed.
+    reported: BTreeMap<NodeId, Duration>,
+    /// Where the decisions of a quorum are collected while they are carried out; kept to spare an allocation.
+    decisions: Vec<quorum::Effect>,
+}
+
+/// An operation in flight.
+#[derive(Debug)]
+enum Pending {
+    Put(put::Put),
+    Get(get::Get),
+    Scan(scan::Scan),
+    Forward(forward::Forward),
+    /// A stored record is being read so that writes can merge into it.
+    BaseLoad(StoredKey),
+    /// A stored record is being read for another coordinator.
+    ReplicaRead {
+        from: PeerShard,
+        op: Op,
+    },
+    /// A range is being read for another coordinator.
+    ReplicaScan {
+        from: PeerShard,
+        op: Op,
+    },
+}
+
+/// Who is to be answered.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Origin {
+    Client(ClientRef),
+    /// A node that forwarded its client's request, as its operation.
+    Peer(PeerShard, Op),
+}
+
+impl Shard {
+    /// A shard that knows no layout yet: it refuses requests until it is handed a view with one, and mints nothing
+    /// until it is handed a clock ceiling.
+    #[must_use]
+    pub fn new(config: ShardConfig, view: Arc<View>) -> Self {
+        Self {
+            me: PeerShard { node: view.me, shard: config.index },
+            actor: config.actor,
+            limits: config.limits,
+            hedge_after: config.hedge_after,
+            clock: Hlc::new(config.clock_floor, config.clock_floor, config.max_drift_ms),
+            view,
+            overlay: Overlay::new(config.seed),
+            log: Log::default(),
+            ops: Slab::new((config.seed >> 32) as u32),
+            deadlines: Deadlines::default(),
+            reported: BTreeMap::new(),
+            decisions: Vec::new(),
+        }
+    }
+
+    /// The cluster as this shard was last told.
+    #[must_use]
+    pub fn view(&self) -> &Arc<View> {
+        &self.view
+    }
+
+    /// Operations in flight.
+    #[must_use]
+    pub fn operations(&self) -> usize {
+        self.ops.len()
+    }
+
+    /// Keys whose newest record is not durable yet, or whose stored record is being read.
+    #[must_use]
+    pub fn overlaid_keys(&self) -> usize {
+        self.overlay.len()
+    }
+
+    /// Takes one input; what is to be done about it is added to `out`.
+    pub fn handle(&mut self, now: Now, input: Input, out: &mut impl Extend<Effect>) {
+        match input {
+            Input::Client { from, request } => self.request(now, Origin::Client(from), request, out),
+            Input::Peer { from, tag, message } => self.peer(now, from, tag, message, out),
+            Input::Loaded { op, result } => self.loaded(now, op, result, out),
+            Input::Scanned { op, result } => self.scanned(now, op, result, out),
+            Input::Durable(seq) => self.durable(now, seq, out),
+            Input::LogFailed(error) => self.log_failed(now, &error, out),
+            Input::Unsent { to, op } => self.unsent(now, to, op, out),
+            Input::PeerLost(node) => self.peer_lost(now, node, out),
+            Input::View(view) => self.adopt(now, view, out),
+            Input::ClockCeiling(ceiling) => self.clock.raise_ceiling(ceiling),
+        }
+    }
+
+    /// When [`Shard::handle_timeout`] must be called next.
+    #[must_use]
+    pub fn next_timeout(&self) -> Option<Duration> {
+        self.deadlines.next()
+    }
+
+    /// Ends or hedges the operations whose moment has come.
+    pub fn handle_timeout(&mut self, now: Now, out: &mut impl Extend<Effect>) {
+        for op in self.deadlines.due(now.elapsed) {
+            match self.ops.get_mut(op) {
+                Some(Pending::Put(_)) => self.put_timeout(now, op, out),
+                Some(Pending::Get(_)) => self.get_timeout(now, op, out),
+                Some(Pending::Scan(_)) => self.scan_timeout(now, op, out),
+                Some(Pending::Forward(_)) => self.forward_timeout(now, op, out),
+                Some(Pending::BaseLoad(_) | Pending::ReplicaRead { .. } | Pending::ReplicaScan { .. }) | None => {}
+            }
+        }
+    }
+
+    /// A request of a client of this node, or of one that forwarded it.
+    fn request(&mut self, now: Now, origin: Origin, request: Request, out: &mut impl Extend<Effect>) {
+        if let Err(failure) = self.admit(&request) {
+            self.answer(origin, Response::Failed(failure), out);
+            return;
+        }
+        let deadline = now.elapsed.saturating_add(request.timeout.min(self.limits.timeout));
+        let partition = match (&request.operation, request.operation.key()) {
+            (Operation::Scan(scan), _) => scan.partition,
+            (_, Some(key)) => self.view.partition_of(key).expect("a request is admitted only under a layout"),
+            (_, None) => unreachable!("every operation but a scan has a key"),
+        };
+        let place = Preference::new(Arc::clone(&self.view), partition, self.ops.len());
+        let is_scan = matches!(request.operation, Operation::Scan(_));
+        if !is_scan && !place.contains_me() {
+            self.forward(origin, place, request, now.elapsed, deadline, out);
+            return;
+        }
+        let keyspace = request.keyspace;
+        match request.operation {
+            Operation::Get { key, level } => {
+                self.get(now, origin, place, StoredKey::new(keyspace, partition, &key), level, deadline, out);
+            }
+            Operation::Put { key, value, ttl_ms, level } => {
+                let key = StoredKey::new(keyspace, partition, &key);
+                let expires_at_ms = ttl_ms.map(|ttl| now.unix_ms.saturating_add(ttl));
+                self.put(
+                    now,
+                    origin,
+                    place,
+                    put::Intent { key, value: Some(value), expires_at_ms },
+                    level,
+                    deadline,
+                    out,
+                );
+            }
+            Operation::Delete { key, level } => {
+                let key = StoredKey::new(keyspace, partition, &key);
+                self.put(
+                    now,
+                    origin,
+                    place,
+                    put::Intent { key, value: None, expires_at_ms: None },
+                    level,
+                    deadline,
+                    out,
+                );
+            }
+            Operation::Scan(scan) => self.scan(now, origin, place, keyspace, scan, deadline, out),
+        }
+    }
+
+    /// Whether there is as much to do as this shard takes on: operations in flight, and writes and answers of other
+    /// coordinators that wait for the disk.
+    fn is_busy(&self) -> bool {
+        let (waiting_writes, _) = self.overlay.waiting();
+        self.ops.len() + waiting_writes + self.log.answers() >= self.limits.operations
+    }
+
+    /// Whether as many bytes were taken in and are not durable yet as this shard takes on.
+    fn is_full(&self) -> bool {
+        let (_, waiting_bytes) = self.overlay.waiting();
+        self.log.undurable_bytes() + waiting_bytes >= self.limits.undurable_bytes
+    }
+
+    /// What is refused before anything is done about it.
+    fn admit(&self, request: &Request) -> Result<(), Failure> {
+        let refuse = |kind, message| Err(Failure::new(kind, message));
+        if let Some(error) = self.log.failure() {
+            return refuse(
+                FailureKind::Rejected,
+                format!("this node cannot serve: {error}; look at its log, then restart it"),
+            );
+        }
+        if let Some(key) = request.operation.key() {
+            let value = if let Operation::Put { value, .. } = &request.operation { value.len() } else { 0 };
+            check_pair(&self.limits, key.len(), value)?;
+        }
+        let Some(layout) = &self.view.layout else {
+            return refuse(FailureKind::Rejected, format!("not ready: {}", self.view.not_ready_because()));
+        };
+        if let Operation::Scan(scan) = &request.operation
+            && !layout.partitions().contains(scan.partition)
+        {
+            return refuse(
+                FailureKind::Invalid,
+                format!("there is no partition {}: the cluster has {}", scan.partition, layout.partitions().count()),
+            );
+        }
+        if request.timeout.is_zero() {
+            return refuse(FailureKind::Rejected, "the request's time was up before this node saw it".to_owned());
+        }
+        if self.is_busy() {
+            let message =
+                format!("this node has {} operations in flight and takes no more; slow down and retry", self.ops.len());
+            return refuse(FailureKind::Overloaded, message);
+        }
+        if request.operation.is_write() && self.is_full() {
+            let message = "this node's disk does not keep up with its writes; slow down and retry";
+            return refuse(FailureKind::Overloaded, message.to_owned());
+        }
+        Ok(())
+    }
+
+    /// A message of another shard.
+    fn peer(&mut self, now: Now, from: PeerShard, tag: EpochPhase, message: Message, out: &mut impl Extend<Effect>) {
+        if message.is_request()
+            && let Err(failure) = self.admit_peer(tag)
+        {
+            self.send(from, Message::Refused { op: message.op(), failure }, out);
+            return;
+        }
+        match message {
+            Message::Write { op, key, record } => self.replica_write(now, from, op, &key, record, out),
+            Message::Read { op, key } => self.replica_read(from, op, key, out),
+            Message::Scan { op, range, limit_bytes } => self.replica_scan(from, op, range, limit_bytes, out),
+            Message::Forward { op, request } => self.forwarded(now, from, op, request, out),
+            Message::WriteReply { op, newest } => self.put_reply(now, from.node, op, newest, out),
+            Message::ReadReply { op, record } => self.get_reply(now, from.node, op, record, out),
+            Message::ScanReply { op, rows, more } => self.scan_reply(now, from.node, op, Page { rows, more }, out),
+            Message::ForwardReply { op, response } => self.forward_reply(from.node, op, response, out),
+            Message::Refused { op, failure } => self.refused(now, from.node, op, failure, out),
+        }
+    }
+
+    fn admit_peer(&self, tag: EpochPhase) -> Result<(), Failure> {
+        if let Some(error) = self.log.failure() {
+            return Err(Failure::new(FailureKind::Rejected, format!("{}: {error}", self.view.name_of(self.me.node))));
+        }
+        let mine = self.view.tag();
+        if tag != mine {
+            let message = format!("{} has layout {}, not {}", self.view.name_of(self.me.node), mine.epoch, tag.epoch);
+            return Err(Failure::new(FailureKind::Rejected, message));
+        }
+        if self.is_busy() || self.is_full() {
+            return Err(Failure::new(
+                FailureKind::Overloaded,
+                format!("{} is overloaded", self.view.name_of(self.me.node)),
+            ));
+        }
+        Ok(())
+    }
+
+    fn loaded(&mut self, now: Now, op: Op, result: Result<Option<Record>, StoreError>, out: &mut impl Extend<Effect>) {
+        match self.ops.get_mut(op) {
+            Some(Pending::BaseLoad(_)) => self.base_loaded(now, op, result, out),
+            Some(Pending::Get(_)) => self.get_loaded(now, op, result, out),
+            Some(Pending::ReplicaRead { .. }) => self.replica_loaded(op, result, out),
+            _ => {}
+        }
+    }
+
+    fn scanned(&mut self, now: Now, op: Op, result: Result<Page, StoreError>, out: &mut impl Extend<Effect>) {
+        match self.ops.get_mut(op) {
+            Some(Pending::Scan(_)) => self.scan_scanned(now, op, result, out),
+            Some(Pending::ReplicaScan { .. }) => self.replica_scanned(op, result, out),
+            _ => {}
+        }
+    }
+
+    fn refused(&mut self, now: Now, node: NodeId, op: Op, failure: Failure, out: &mut impl Extend<Effect>) {
+        if let Some(Pending::Forward(_)) = self.ops.get_mut(op) {
+            self.forward_reply(node, op, Response::Failed(failure), out);
+        } else {
+            self.replica_failed(now, node, op, out);
+        }
+    }
+
+    fn unsent(&mut self, now: Now, to: NodeId, op: Op, out: &mut impl Extend<Effect>) {
+        self.report_failed(now, to, out);
+        if let Some(Pending::Forward(_)) = self.ops.get_mut(op) {
+            self.forward_unsent(now, to, op, out);
+        } else {
+            self.replica_failed(now, to, op, out);
+        }
+    }
+
+    /// A replica that an operation waits for will not answer.
+    fn replica_failed(&mut self, now: Now, node: NodeId, op: Op, out: &mut impl Extend<Effect>) {
+        match self.ops.get_mut(op) {
+            Some(Pending::Put(_)) => self.put_failed(now, node, op, out),
+            Some(Pending::Get(_)) => self.get_failed(now, node, op, out),
+            Some(Pending::Scan(_)) => self.scan_failed(now, node, op, out),
+            Some(Pending::Forward(_)) => self.forward_lost(now, node, op, out),
+            Some(Pending::BaseLoad(_) | Pending::ReplicaRead { .. } | Pending::ReplicaScan { .. }) | None => {}
+        }
+    }
+
+    /// What was sent to a node and not answered never will be. Who has not asked it yet still may.
+    fn peer_lost(&mut self, now: Now, node: NodeId, out: &mut impl Extend<Effect>) {
+        let waits = |pending: &Pending| match pending {
+            Pending::Put(put) => put.waits_for(node),
+            Pending::Get(get) => get.waits_for(node),
+            Pending::Scan(scan) => scan.waits_for(node),
+            Pending::Forward(forward) => forward.waits_for(node),
+            Pending::BaseLoad(_) | Pending::ReplicaRead { .. } | Pending::ReplicaScan { .. } => false,
+        };
+        let lost: Vec<Op> = self.ops.ops().filter(|(_, pending)| waits(pending)).map(|(op, _)| op).collect();
+        for op in lost {
+            self.replica_failed(now, node, op, out);
+        }
+    }
+
+    /// A new view holds for what begins from now on; what waits for a node that it says is gone waits no longer.
+    fn adopt(&mut self, now: Now, view: Arc<View>, out: &mut impl Extend<Effect>) {
+        let before = core::mem::replace(&mut self.view, view);
+        let gone: Vec<NodeId> =
+            self.view.members.keys().filter(|id| before.is_up(**id) && !self.view.is_up(**id)).copied().collect();
+        self.reported.retain(|id, _| self.view.members.contains_key(id));
+        for node in gone {
+            self.peer_lost(now, node, out);
+        }
+    }
+
+    fn answer(&self, origin: Origin, response: Response, out: &mut impl Extend<Effect>) {
+        match origin {
+            Origin::Client(to) => emit(out, Effect::Reply { to, response }),
+            Origin::Peer(to, op) => self.send(to, Message::ForwardReply { op, response }, out),
+        }
+    }
+
+    /// Tells the control part that a node failed a request; seldom, for one word about it says as much as many.
+    fn report_failed(&mut self, now: Now, node: NodeId, out: &mut impl Extend<Effect>) {
+        let last = self.reported.get(&node);
+        if last.is_none_or(|last| now.elapsed.saturating_sub(*last) >= REPORT_EVERY) {
+            self.reported.insert(node, now.elapsed);
+            emit(out, Effect::Report(Report::PeerFailed(node)));
+        }
+    }
+
+    /// Sends an answer.
+    fn send(&self, to: PeerShard, message: Message, out: &mut impl Extend<Effect>) {
+        debug_assert!(!message.is_request());
+        emit(out, Effect::Send { to, lane: message.lane(), tag: self.view.tag(), message });
+    }
+
+    /// Sends a request to a node, under the layout by which it was chosen; which of its shards takes it is decided
+    /// there, by the key.
+    fn ask(&self, node: NodeId, tag: EpochPhase, message: Message, out: &mut impl Extend<Effect>) {
+        debug_assert!(message.is_request());
+        let to = PeerShard { node, shard: self.me.shard };
+        emit(out, Effect::Send { to, lane: message.lane(), tag, message });
+    }
+}
+
+fn emit(out: &mut impl Extend<Effect>, effect: Effect) {
+    out.extend(core::iter::once(effect));
+}
+
+fn check_pair(limits: &Limits, key: usize, value: usize) -> Result<(), Failure> {
+    let message = if key == 0 {
+        "the key is empty; a key has at least one byte".to_owned()
+    } else if key > limits.key_bytes {
+        format!("the key has {key} bytes; at most {} are allowed", limits.key_bytes)
+    } else if key + value > limits.pair_bytes {
+        format!("key and value together have {} bytes; at most {} are allowed", key + value, limits.pair_bytes)
+    } else {
+        return Ok(());
+    };
+    Err(Failure::new(FailureKind::Invalid, message))
+}
+
+/// The partition a message belongs to, for the shell to find the shard that owns it; none for answers, which go to
+/// the shard they name.
+#[must_use]
+pub fn partition_of_message(message: &Message, view: &View) -> Option<PartitionId> {
+    match message {
+        Message::Write { key, .. } | Message::Read { key, .. } => Some(key.partition()),
+        Message::Scan { range, .. } => range.place().map(|(_, partition)| partition),
+        Message::Forward { request, .. } => partition_of_request(request, view),
+        _ => None,
+    }
+}
+
+/// The partition a request belongs to, once there is a layout.
+#[must_use]
+pub fn partition_of_request(request: &Request, view: &View) -> Option<PartitionId> {
+    match &request.operation {
+        Operation::Scan(scan) => Some(scan.partition),
+        operation => view.partition_of(operation.key()?),
+    }
+}

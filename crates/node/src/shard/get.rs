@@ -1,0 +1,232 @@
+//! Coordinating a read: asks just enough replicas, this node first, and one more whenever one fails or is slow;
+//! merges what they durably hold, and judges expiry only then.
+
+use core::time::Duration;
+use std::cmp::Ordering;
+
+use kvorum_quorum::{self as quorum, Level, Outcome};
+
+use super::put::enough_are_up;
+use super::{AfterDurable, Effect, Origin, Pending, Preference, Shard, StoreError, emit};
+use crate::{Failure, FailureKind, Message, NodeId, Now, Op, Record, Replicas, Response, StoredKey};
+
+#[derive(Debug)]
+pub(super) struct Get {
+    origin: Origin,
+    pub(super) place: Preference,
+    key: StoredKey,
+    tally: quorum::Read,
+    /// When it is looked at next.
+    wake: Duration,
+    newest: Option<Record>,
+    /// How many replicas hold exactly `newest`.
+    agreed: u8,
+}
+
+impl Get {
+    /// Whether something was sent to that node and not answered.
+    pub(super) fn waits_for(&self, node: NodeId) -> bool {
+        is_waiting(&self.place, &self.tally, node)
+    }
+
+    fn merge(&mut self, record: Option<Record>) {
+        let order = match (&record, &self.newest) {
+            (Some(record), Some(newest)) => record.precedence(newest),
+            (Some(_), None) => Ordering::Greater,
+            (None, Some(_)) => Ordering::Less,
+            (None, None) => Ordering::Equal,
+        };
+        match order {
+            Ordering::Greater => (self.newest, self.agreed) = (record, 1),
+            Ordering::Equal => self.agreed += 1,
+            Ordering::Less => {}
+        }
+    }
+}
+
+impl Shard {
+    #[expect(clippy::too_many_arguments, reason = "the parts of one request, taken apart where it entered")]
+    pub(super) fn get(
+        &mut self,
+        now: Now,
+        origin: Origin,
+        place: Preference,
+        key: StoredKey,
+        level: Option<Level>,
+        deadline: Duration,
+        out: &mut impl Extend<Effect>,
+    ) {
+        let (tally, decisions) = match self.start_read(now, &place, level, deadline) {
+            Ok(started) => started,
+            Err(failure) => return self.answer(origin, Response::Failed(failure), out),
+        };
+        let get = Get { origin, place, key, tally, wake: Duration::MAX, newest: None, agreed: 0 };
+        let op = self.ops.insert(Pending::Get(get));
+        self.carry_out_get(now, op, decisions, out);
+    }
+
+    /// Resolves a read's level and begins its tally; also for scans.
+    pub(super) fn start_read(
+        &mut self,
+        now: Now,
+        place: &Preference,
+        level: Option<Level>,
+        deadline: Duration,
+    ) -> Result<(quorum::Read, Vec<quorum::Effect>), Failure> {
+        let requirement = place.requirement(level)?;
+        enough_are_up("read", place, &requirement)?;
+        let (all, down) = (place.all(), place.down());
+        let mut decisions = core::mem::take(&mut self.decisions);
+        let hedge = Some(self.hedge_after);
+        let tally = quorum::Read::start(now.elapsed, requirement, all, down, deadline, hedge, &mut decisions);
+        Ok((tally, decisions))
+    }
+
+    fn carry_out_get(&mut self, now: Now, op: Op, mut decisions: Vec<quorum::Effect>, out: &mut impl Extend<Effect>) {
+        for decision in decisions.drain(..) {
+            match decision {
+                quorum::Effect::Send { replica } => self.send_get(now, op, replica, out),
+                quorum::Effect::Done(outcome) => self.finish_get(now, op, outcome, out),
+            }
+        }
+        self.decisions = decisions;
+        if let Some(Pending::Get(get)) = self.ops.get_mut(op) {
+            self.deadlines.watch(now.elapsed, get.tally.next_timeout(), &mut get.wake, op);
+        }
+    }
+
+    fn send_get(&mut self, now: Now, op: Op, replica: usize, out: &mut impl Extend<Effect>) {
+        let Some(Pending::Get(get)) = self.ops.get_mut(op) else { return };
+        let key = get.key.clone();
+        if get.place.is_me(replica) {
+            match self.overlay.newest(&key) {
+                Some(_) if self.log.failure().is_some() => self.get_store_failed(now, op, out),
+                Some((record, seq)) => {
+                    let record = record.clone();
+                    self.when_durable(seq, AfterDurable::LocalRead { op, record });
+                }
+                None => emit(out, Effect::Load { op, key }),
+            }
+        } else {
+            let (node, tag) = get.place.address(replica);
+            self.ask(node, tag, Message::Read { op, key }, out);
+        }
+    }
+
+    pub(super) fn get_loaded(
+        &mut self,
+        now: Now,
+        op: Op,
+        result: Result<Option<Record>, StoreError>,
+        out: &mut impl Extend<Effect>,
+    ) {
+        match result {
+            Ok(record) => self.get_answered(now, op, 0, record, out),
+            Err(_) => self.get_store_failed(now, op, out),
+        }
+    }
+
+    /// This node's own copy cannot be read.
+    pub(super) fn get_store_failed(&mut self, now: Now, op: Op, out: &mut impl Extend<Effect>) {
+        self.get_voted(now, op, quorum::Input::Error { replica: 0 }, out);
+    }
+
+    pub(super) fn get_reply(
+        &mut self,
+        now: Now,
+        node: NodeId,
+        op: Op,
+        record: Option<Record>,
+        out: &mut impl Extend<Effect>,
+    ) {
+        let Some(Pending::Get(get)) = self.ops.get_mut(op) else { return };
+        let Some(replica) = get.place.position_of(node) else { return };
+        self.get_answered(now, op, replica, record, out);
+    }
+
+    pub(super) fn get_answered(
+        &mut self,
+        now: Now,
+        op: Op,
+        replica: usize,
+        record: Option<Record>,
+        out: &mut impl Extend<Effect>,
+    ) {
+        let Some(Pending::Get(get)) = self.ops.get_mut(op) else { return };
+        if get.tally.answered().contains(replica) {
+            return;
+        }
+        get.merge(record);
+        self.get_voted(now, op, quorum::Input::Answer { replica }, out);
+    }
+
+    pub(super) fn get_failed(&mut self, now: Now, node: NodeId, op: Op, out: &mut impl Extend<Effect>) {
+        let Some(Pending::Get(get)) = self.ops.get_mut(op) else { return };
+        let Some(replica) = get.place.position_of(node) else { return };
+        self.get_voted(now, op, quorum::Input::Error { replica }, out);
+    }
+
+    fn get_voted(&mut self, now: Now, op: Op, vote: quorum::Input, out: &mut impl Extend<Effect>) {
+        let Some(Pending::Get(get)) = self.ops.get_mut(op) else { return };
+        let mut decisions = core::mem::take(&mut self.decisions);
+        get.tally.handle(now.elapsed, vote, &mut decisions);
+        self.carry_out_get(now, op, decisions, out);
+    }
+
+    pub(super) fn get_timeout(&mut self, now: Now, op: Op, out: &mut impl Extend<Effect>) {
+        let Some(Pending::Get(get)) = self.ops.get_mut(op) else { return };
+        get.wake = Duration::MAX;
+        let mut decisions = core::mem::take(&mut self.decisions);
+        get.tally.handle_timeout(now.elapsed, &mut decisions);
+        self.carry_out_get(now, op, decisions, out);
+    }
+
+    fn finish_get(&mut self, now: Now, op: Op, outcome: Outcome, out: &mut impl Extend<Effect>) {
+        let Some(Pending::Get(get)) = self.ops.remove(op) else { unreachable!("a tally is done once") };
+        let response = match outcome {
+            Outcome::Reached => {
+                let replicas = read_replicas(&get.tally, get.agreed);
+                let live = get.newest.filter(|record| record.live_value(now.unix_ms).is_some());
+                Response::Value { record: live, replicas }
+            }
+            Outcome::Impossible | Outcome::TimedOut => self.read_failure(now, &get.place, &get.tally, outcome, out),
+        };
+        self.answer(get.origin, response, out);
+    }
+
+    /// What a read or scan says when too few replicas answered.
+    pub(super) fn read_failure(
+        &mut self,
+        now: Now,
+        place: &Preference,
+        tally: &quorum::Read,
+        outcome: Outcome,
+        out: &mut impl Extend<Effect>,
+    ) -> Response {
+        self.report_silent(now, place, tally.open().intersection(tally.asked()), outcome, out);
+        let (kind, when) = match outcome {
+            Outcome::TimedOut => (FailureKind::TimedOut, " in time"),
+            _ => (FailureKind::Rejected, ""),
+        };
+        let message = format!(
+            "unavailable: the read needs {} of {} replicas, {} answered{when}: {}; retry, or ask for a lower level",
+            tally.requirement().minimum(),
+            place.len(),
+            tally.answered().len(),
+            place.account(tally.answered(), tally.failed()),
+        );
+        Response::Failed(Failure::new(kind, message))
+    }
+}
+
+/// Whether a read sent something to that node that is not answered.
+pub(super) fn is_waiting(place: &Preference, tally: &quorum::Read, node: NodeId) -> bool {
+    let waiting = tally.asked().intersection(tally.open());
+    place.position_of(node).is_some_and(|replica| waiting.contains(replica))
+}
+
+pub(super) fn read_replicas(tally: &quorum::Read, agreed: u8) -> Replicas {
+    let count = |n: usize| u8::try_from(n).unwrap_or(u8::MAX);
+    let wanted = count(tally.requirement().minimum());
+    Replicas { wanted, answered: count(tally.answered().len()), agreed, sloppy: false }
+}

@@ -1,0 +1,117 @@
+//! The preference list of one operation: the replicas of its partition by position, this node first if it is one.
+//! It keeps the view it began with, so a position means the same replica for as long as the operation lives.
+
+use std::sync::Arc;
+
+use kvorum_quorum::{self as quorum, Level, ReplicaSet, Requirement};
+use kvorum_ring::PartitionId;
+
+use crate::view::Replica;
+use crate::{EpochPhase, Failure, FailureKind, NodeId, View};
+
+#[derive(Clone, Debug)]
+pub(super) struct Preference {
+    view: Arc<View>,
+    partition: PartitionId,
+    len: usize,
+    /// The row's index of position 0.
+    first: usize,
+    contains_me: bool,
+}
+
+impl Preference {
+    /// `spread` chooses where a node that is no replica starts, so that its requests do not all meet the same one.
+    pub(super) fn new(view: Arc<View>, partition: PartitionId, spread: usize) -> Self {
+        let len = view.replicas(partition).count();
+        let mine = view.replicas(partition).position(|replica| replica.id == view.me);
+        let first = mine.unwrap_or(spread % len.max(1));
+        Self { view, partition, len, first, contains_me: mine.is_some() }
+    }
+
+    pub(super) fn partition(&self) -> PartitionId {
+        self.partition
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether this node is a replica; its position is then 0.
+    pub(super) fn contains_me(&self) -> bool {
+        self.contains_me
+    }
+
+    pub(super) fn is_me(&self, position: usize) -> bool {
+        self.contains_me && position == 0
+    }
+
+    pub(super) fn replica(&self, position: usize) -> Replica {
+        assert!(position < self.len, "a position lies within the preference list");
+        self.view.replicas(self.partition).nth((self.first + position) % self.len).expect("the row does not change")
+    }
+
+    /// Where a request to it goes, and under which layout it is sent: the one that made it a replica.
+    pub(super) fn address(&self, position: usize) -> (NodeId, EpochPhase) {
+        (self.replica(position).id, self.view.tag())
+    }
+
+    /// Takes over who is up by now. Another layout changes nothing here: positions keep their meaning.
+    pub(super) fn refresh(&mut self, view: &Arc<View>) {
+        let row = |view: &Arc<View>| view.replicas(self.partition).map(|replica| replica.id).collect::<Vec<_>>();
+        if view.tag() == self.view.tag() && row(view) == row(&self.view) {
+            self.view = Arc::clone(view);
+        }
+    }
+
+    pub(super) fn position_of(&self, node: NodeId) -> Option<usize> {
+        let index = self.view.replicas(self.partition).position(|replica| replica.id == node)?;
+        Some((index + self.len - self.first) % self.len)
+    }
+
+    pub(super) fn all(&self) -> ReplicaSet {
+        ReplicaSet::first(self.len)
+    }
+
+    pub(super) fn down(&self) -> ReplicaSet {
+        (0..self.len).filter(|position| !self.replica(*position).up).collect()
+    }
+
+    /// What a level asks of these replicas.
+    pub(super) fn requirement(&self, level: Option<Level>) -> Result<Requirement, Failure> {
+        let level = level.unwrap_or_else(|| self.view.default_level());
+        let mut centres = [0; 64];
+        let len = self.len.min(centres.len());
+        for (position, centre) in centres.iter_mut().enumerate().take(len) {
+            *centre = self.replica(position).centre;
+        }
+        Requirement::resolve(level, &centres[..len], self.view.local_centre()).map_err(|error| match error {
+            quorum::Error::TooFewReplicas { .. } => {
+                Failure::new(FailureKind::Invalid, format!("{error}; ask for less"))
+            }
+            error => Failure::new(FailureKind::Invalid, error.to_string()),
+        })
+    }
+
+    /// Who is up, for an error message: `n1 is up, n2 is down`.
+    pub(super) fn account_of_liveness(&self) -> String {
+        let each = (0..self.len).map(|position| self.replica(position));
+        let each = each
+            .map(|Replica { id, up, .. }| format!("{} is {}", self.view.name_of(id), if up { "up" } else { "down" }));
+        each.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Where each replica stands, for an error message: `n1 answered, n2 is down, n3 did not answer`.
+    pub(super) fn account(&self, answered: ReplicaSet, failed: ReplicaSet) -> String {
+        let each = (0..self.len).map(|position| {
+            let replica = self.replica(position);
+            let name = self.view.name_of(replica.id);
+            match () {
+                () if answered.contains(position) => format!("{name} answered"),
+                () if !replica.up => format!("{name} is down"),
+                () if failed.contains(position) => format!("{name} failed"),
+                () => format!("{name} did not answer"),
+            }
+        });
+        each.collect::<Vec<_>>().join(", ")
+    }
+}
