@@ -1,0 +1,72 @@
+//! `kvnode run`: one node in the foreground.
+
+use std::io::Write;
+
+use anyhow::{Context, Result, anyhow};
+use tokio::io::AsyncReadExt;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+use crate::Failure;
+use crate::args::RunArgs;
+use crate::settings::{Settings, choose};
+
+pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
+    let file = args.config.as_deref().map(Settings::read).transpose().map_err(Failure::usage)?;
+    let settings = args.settings.clone().over(file.unwrap_or_default());
+    start_log(&settings).map_err(Failure::usage)?;
+    let config = settings.config().map_err(Failure::usage)?;
+    stop_on_panic();
+    let stop_with_stdin = args.stop_with_stdin;
+    let stop = async move {
+        tokio::select! {
+            () = signalled() => {}
+            () = stdin_ended(), if stop_with_stdin => {}
+        }
+    };
+    let ready = |ready: &kvorum_server::Ready| {
+        let kvorum_server::Ready { name, id, client, peer, http } = ready;
+        let mut out = std::io::stdout();
+        // Whoever started the node may have closed its end; the node serves all the same.
+        let _ = writeln!(out, "ready name={name} id={id} client={client} peer={peer} http={http}").and_then(|()| out.flush());
+    };
+    kvorum_server::run(config, ready, stop)?;
+    Ok(())
+}
+
+fn start_log(settings: &Settings) -> Result<()> {
+    let text = settings.log.as_deref().unwrap_or("info");
+    let filter = EnvFilter::try_new(text).map_err(|error| anyhow!("--log {text}: {error}"))?;
+    let json = choose("log-format", settings.log_format.as_deref(), &[("text", false), ("json", true)])?;
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let started = if json { log.json().try_init() } else { log.with_ansi(colour).try_init() };
+    started.map_err(|error| anyhow!(error)).context("cannot start the log")
+}
+
+/// A panic anywhere is a defect that leaves a thread's state unknown: the whole process stops, as after a crash, and
+/// what it acknowledged is found again when it is started.
+fn stop_on_panic() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        report(panic);
+        std::process::abort();
+    }));
+}
+
+async fn signalled() {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        tracing::error!("cannot listen for signals: stop this node with SIGKILL");
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+async fn stdin_ended() {
+    let mut stdin = tokio::io::stdin();
+    let mut ignored = [0; 64];
+    while stdin.read(&mut ignored).await.is_ok_and(|read| read > 0) {}
+}
