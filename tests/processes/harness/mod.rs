@@ -1,0 +1,264 @@
+//! Real processes under test: builds the binaries once, starts nodes on free ports, kills and restarts them, and runs
+//! `kvctl`. Whatever a test leaves running is killed when it is dropped. Nothing here sleeps to synchronise: it waits
+//! for a condition, with a deadline.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::{OnceLock, mpsc};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+/// How long anything that should happen may take on a slow machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The directory of the binaries, built once: `cargo test` alone does not build the binaries of other packages.
+fn binaries() -> &'static Path {
+    static BINARIES: OnceLock<PathBuf> = OnceLock::new();
+    BINARIES.get_or_init(|| {
+        // target/PROFILE/deps/this-test
+        let this = std::env::current_exe().unwrap();
+        let directory = this.parent().and_then(Path::parent).unwrap().to_owned();
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let mut build = Command::new(cargo);
+        build.args(["build", "--quiet", "--locked", "--bin", "kvnode", "--bin", "kvctl", "--target-dir"]);
+        build.arg(directory.parent().unwrap()).current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+        if directory.ends_with("release") {
+            build.arg("--release");
+        }
+        assert!(build.status().unwrap().success(), "the binaries do not build");
+        directory
+    })
+}
+
+/// A binary, in an environment without settings of its own.
+pub(crate) fn binary(name: &str) -> Command {
+    let mut command = Command::new(binaries().join(name));
+    for (variable, _) in std::env::vars_os().filter(|(variable, _)| variable.to_string_lossy().starts_with("KVORUM_")) {
+        command.env_remove(variable);
+    }
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Waits until `condition` gives a value.
+pub(crate) fn wait_for<T>(what: &str, mut condition: impl FnMut() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(value) = condition() {
+            return value;
+        }
+        assert!(start.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain until {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// A process whose standard output is read line by line.
+pub(crate) struct Process {
+    child: Child,
+    lines: mpsc::Receiver<String>,
+    name: String,
+}
+
+impl Process {
+    pub(crate) fn start(name: &str, mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+        let (send, lines) = mpsc::channel();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        std::thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
+        Self { child, lines, name: name.to_owned() }
+    }
+
+    /// Waits for a line of output that begins so.
+    pub(crate) fn line(&self, prefix: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) if line.starts_with(prefix) => return line,
+                Ok(_) => {}
+                Err(error) => panic!("{} never printed a line that begins with {prefix:?}: {error}", self.name),
+            }
+        }
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let name = self.name.clone();
+        wait_for(&format!("{name} ends"), || self.child.try_wait().unwrap())
+    }
+
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// One node of a cluster under test, running or not.
+pub(crate) struct Node {
+    pub(crate) name: String,
+    /// Where clients reach it; it keeps its ports over restarts.
+    pub(crate) client: String,
+    pub(crate) http: String,
+    peer: String,
+    directory: PathBuf,
+    flags: Vec<String>,
+    pub(crate) process: Option<Process>,
+}
+
+impl Node {
+    fn start(directory: &Path, name: &str, flags: &[&str]) -> Self {
+        let any = "127.0.0.1:0".to_owned();
+        let flags = flags.iter().map(ToString::to_string).collect();
+        let directory = directory.to_owned();
+        let mut node = Self { name: name.to_owned(), client: any.clone(), http: any.clone(), peer: any, directory, flags, process: None };
+        node.restart();
+        node
+    }
+
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.log_path()).unwrap()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.directory.join(format!("{}.log", self.name))
+    }
+
+    pub(crate) fn command(&self) -> Command {
+        let mut command = binary("kvnode");
+        command.args(["run", "--name", &self.name, "--listen", &self.client, "--peer-listen", &self.peer, "--http-listen", &self.http]);
+        command.arg("--data-dir").arg(self.directory.join(&self.name)).args(&self.flags);
+        command
+    }
+
+    /// Starts it, on the ports it had before, and waits until it is ready.
+    pub(crate) fn restart(&mut self) {
+        self.launch();
+        let ready = self.process.as_ref().unwrap().line("ready ");
+        let field = |key: &str| {
+            let found = ready.split_whitespace().find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
+            found.unwrap_or_else(|| panic!("the ready line has no {key}: {ready}")).to_owned()
+        };
+        assert_eq!(field("name"), self.name);
+        (self.client, self.peer, self.http) = (field("client"), field("peer"), field("http"));
+    }
+
+    /// Starts it without waiting.
+    fn launch(&mut self) {
+        let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
+        let mut command = self.command();
+        command.stderr(log);
+        self.process = Some(Process::start(&self.name, command));
+    }
+
+    pub(crate) fn process(&mut self) -> &mut Process {
+        self.process.as_mut().expect("the node runs")
+    }
+
+    /// kill -9.
+    pub(crate) fn kill(&mut self) {
+        self.process().kill();
+        self.process = None;
+    }
+}
+
+/// A cluster of real processes.
+pub(crate) struct Cluster {
+    pub(crate) nodes: Vec<Node>,
+    directory: TempDir,
+}
+
+impl Cluster {
+    /// Starts nodes that found a cluster together, and waits until it is complete.
+    pub(crate) fn start(nodes: usize, flags: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let count = nodes.to_string();
+        let founding = [&["--initial-nodes", &count][..], flags].concat();
+        let mut cluster = Self { nodes: vec![Node::start(directory.path(), "n1", &founding)], directory };
+        for _ in 1..nodes {
+            cluster.join(flags);
+        }
+        cluster.wait_until_up(nodes);
+        cluster
+    }
+
+    /// Starts one more node.
+    pub(crate) fn join(&mut self, flags: &[&str]) {
+        let seeds = self.nodes.iter().map(|node| node.peer.as_str()).collect::<Vec<_>>().join(",");
+        let flags = [&["--seeds", &seeds][..], flags].concat();
+        let name = format!("n{}", self.nodes.len() + 1);
+        self.nodes.push(Node::start(self.directory.path(), &name, &flags));
+    }
+
+    /// Waits until every running node says that it is ready and that so many nodes are up.
+    pub(crate) fn wait_until_up(&self, nodes: usize) {
+        for node in self.nodes.iter().filter(|node| node.process.is_some()) {
+            wait_for(&format!("{} sees {nodes} nodes up", node.name), || {
+                let states = self.states(&node.name)?;
+                (states.iter().filter(|(_, state)| state == "up").count() == nodes).then_some(())
+            });
+        }
+    }
+
+    /// The members' states as a node sees them.
+    pub(crate) fn states(&self, node: &str) -> Option<Vec<(String, String)>> {
+        let output = self.kvctl(node, &["-o", "json", "status"]);
+        if !output.status.success() {
+            return None;
+        }
+        let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+        let text = |member: &serde_json::Value, key: &str| member[key].as_str().unwrap().to_owned();
+        Some(status["members"].as_array().unwrap().iter().map(|member| (text(member, "name"), text(member, "state"))).collect())
+    }
+
+    pub(crate) fn node(&self, name: &str) -> &Node {
+        self.nodes.iter().find(|node| node.name == name).unwrap()
+    }
+
+    pub(crate) fn node_mut(&mut self, name: &str) -> &mut Node {
+        self.nodes.iter_mut().find(|node| node.name == name).unwrap()
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Runs `kvctl` against one node.
+    pub(crate) fn kvctl(&self, node: &str, arguments: &[impl AsRef<OsStr>]) -> Output {
+        kvctl(&self.node(node).client, arguments, b"")
+    }
+
+    /// Runs `kvctl`, and takes for granted that it succeeds; gives its output.
+    pub(crate) fn run(&self, node: &str, arguments: &[impl AsRef<OsStr> + std::fmt::Debug]) -> String {
+        let output = self.kvctl(node, arguments);
+        assert_success(&output, arguments);
+        String::from_utf8(output.stdout).unwrap()
+    }
+}
+
+pub(crate) fn kvctl(endpoint: &str, arguments: &[impl AsRef<OsStr>], input: &[u8]) -> Output {
+    let mut command = binary("kvctl");
+    command.args(["-e", endpoint]).args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // It need not read its input.
+    let _ = child.stdin.take().unwrap().write_all(input);
+    child.wait_with_output().unwrap()
+}
+
+pub(crate) fn assert_success(output: &Output, what: impl std::fmt::Debug) {
+    assert!(output.status.success(), "{what:?}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr));
+}

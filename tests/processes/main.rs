@@ -1,0 +1,11 @@
+//! Kvorum as a user runs it: real processes, really killed.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod dev;
+mod failures;
+mod first_steps;
+mod harness;
+mod joining;
+mod protocols;
+mod stopping;
