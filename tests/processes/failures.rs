@@ -72,7 +72,9 @@ fn without_a_quorum_requests_fail_in_time_and_say_who_is_missing() {
     cluster.run("n1", &["put", "k", "v", "-w", "all"]);
     cluster.node_mut("n2").kill();
     cluster.node_mut("n3").kill();
-    for arguments in [&["put", "k", "w", "--timeout", "1s"][..], &["get", "k", "--timeout", "1s"], &["del", "k", "--timeout", "1s"]] {
+    for arguments in
+        [&["put", "k", "w", "--timeout", "1s"][..], &["get", "k", "--timeout", "1s"], &["del", "k", "--timeout", "1s"]]
+    {
         let refused = cluster.kvctl("n1", arguments);
         let message = String::from_utf8(refused.stderr).unwrap();
         assert_eq!(refused.status.code(), Some(3), "{arguments:?}: {message}");

@@ -27,8 +27,10 @@ fn a_value_put_through_one_node_is_read_and_deleted_through_the_others() {
     assert_eq!(absent.status.code(), Some(1), "a deleted key is not found");
     assert!(absent.stdout.is_empty());
 
-    let ring: serde_json::Value = serde_json::from_str(&cluster.run("n2", &["-o", "json", "ring", "greeting"])).unwrap();
-    let replicas: BTreeSet<&str> = ring["replicas"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
+    let ring: serde_json::Value =
+        serde_json::from_str(&cluster.run("n2", &["-o", "json", "ring", "greeting"])).unwrap();
+    let replicas: BTreeSet<&str> =
+        ring["replicas"].as_array().unwrap().iter().map(|name| name.as_str().unwrap()).collect();
     assert_eq!(replicas, BTreeSet::from(["n1", "n2", "n3"]));
 }
 
@@ -48,7 +50,9 @@ fn what_is_imported_through_one_node_is_exported_through_another_byte_for_byte()
 fn a_value_with_a_time_to_live_is_gone_afterwards() {
     let cluster = Cluster::start(1, &["--engine", "memory"]);
     cluster.run("n1", &["put", "code", "1234", "--ttl", "300ms"]);
-    crate::harness::wait_for("the value expires", || (cluster.kvctl("n1", &["get", "code"]).status.code() == Some(1)).then_some(()));
+    crate::harness::wait_for("the value expires", || {
+        (cluster.kvctl("n1", &["get", "code"]).status.code() == Some(1)).then_some(())
+    });
     cluster.run("n1", &["put", "code", "5678", "--ttl", "5m"]);
     assert_eq!(cluster.run("n1", &["get", "code"]), "5678\n");
 }

@@ -19,7 +19,9 @@ fn a_node_without_a_share_answers_by_forwarding() {
     cluster.node_mut("n1").kill();
     for n in 0..20 {
         let key = format!("k{n}");
-        wait_for("the forwarding node asks a replica that lives", || cluster.kvctl("n4", &["put", &key, "v"]).status.success().then_some(()));
+        wait_for("the forwarding node asks a replica that lives", || {
+            cluster.kvctl("n4", &["put", &key, "v"]).status.success().then_some(())
+        });
         assert_eq!(cluster.run("n4", &["get", &key]), "v\n");
     }
 }
@@ -29,7 +31,17 @@ fn before_the_founding_nodes_are_present_requests_are_refused_with_the_reason() 
     // Alone, the founder of a cluster of two serves, but no data.
     let directory = tempfile::tempdir().unwrap();
     let mut command = crate::harness::binary("kvnode");
-    command.args(["run", "--name", "n1", "--initial-nodes", "2", "--listen", "127.0.0.1:0", "--peer-listen", "127.0.0.1:0"]);
+    command.args([
+        "run",
+        "--name",
+        "n1",
+        "--initial-nodes",
+        "2",
+        "--listen",
+        "127.0.0.1:0",
+        "--peer-listen",
+        "127.0.0.1:0",
+    ]);
     command.args(["--http-listen", "127.0.0.1:0", "--data-dir"]).arg(directory.path());
     let process = crate::harness::Process::start("n1", command);
     let ready = process.line("ready ");
@@ -44,7 +56,17 @@ fn before_the_founding_nodes_are_present_requests_are_refused_with_the_reason() 
 fn a_second_process_on_a_data_directory_is_refused() {
     let cluster = Cluster::start(1, &["--engine", "memory"]);
     let mut command = crate::harness::binary("kvnode");
-    command.args(["run", "--listen", "127.0.0.1:0", "--peer-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0", "--engine", "memory"]);
+    command.args([
+        "run",
+        "--listen",
+        "127.0.0.1:0",
+        "--peer-listen",
+        "127.0.0.1:0",
+        "--http-listen",
+        "127.0.0.1:0",
+        "--engine",
+        "memory",
+    ]);
     let output = command.arg("--data-dir").arg(cluster.path("n1")).output().unwrap();
     assert!(!output.status.success());
     let message = String::from_utf8(output.stderr).unwrap();

@@ -36,7 +36,8 @@ fn a_node_answers_health_checks_and_unary_calls() {
         assert_eq!(answer.status(), ServingStatus::Serving);
 
         let mut kv = KvClient::connect(endpoint).await.unwrap();
-        let puts = ["a", "b", "c"].map(|key| v1::PutRequest { key: key.into(), value: "v".into(), ..Default::default() });
+        let puts =
+            ["a", "b", "c"].map(|key| v1::PutRequest { key: key.into(), value: "v".into(), ..Default::default() });
         let batch = kv.batch_put(v1::BatchPutRequest { puts: puts.to_vec() }).await.unwrap().into_inner();
         assert_eq!(batch.results.len(), 3);
         let get = v1::GetRequest { key: "b".into(), ..Default::default() };
@@ -45,7 +46,8 @@ fn a_node_answers_health_checks_and_unary_calls() {
         kv.delete(v1::DeleteRequest { key: "b".into(), ..Default::default() }).await.unwrap();
         assert!(kv.get(get).await.unwrap().into_inner().versions.is_empty(), "an absent key is an answer");
 
-        let mut pages = kv.scan(v1::ScanRequest { prefix: "".into(), limit: 10, ..Default::default() }).await.unwrap().into_inner();
+        let mut pages =
+            kv.scan(v1::ScanRequest { prefix: "".into(), limit: 10, ..Default::default() }).await.unwrap().into_inner();
         let mut keys = Vec::new();
         while let Some(page) = pages.message().await.unwrap() {
             keys.extend(page.rows.into_iter().map(|row| row.key));
@@ -55,7 +57,10 @@ fn a_node_answers_health_checks_and_unary_calls() {
 
         let empty = kv.put(v1::PutRequest::default()).await.unwrap_err();
         assert_eq!(empty.code(), Code::InvalidArgument, "{empty}");
-        let unknown = kv.get(v1::GetRequest { keyspace: "nowhere".to_owned(), key: "a".into(), ..Default::default() }).await.unwrap_err();
+        let unknown = kv
+            .get(v1::GetRequest { keyspace: "nowhere".to_owned(), key: "a".into(), ..Default::default() })
+            .await
+            .unwrap_err();
         assert_eq!(unknown.code(), Code::InvalidArgument, "{unknown}");
     });
 }

@@ -19,7 +19,10 @@ const TABLE: &[(&str, &[&str])] = &[
     ("kvorum-node", CONCEPTS),
     ("kvorum-sim", &["kvorum-node", "kvorum-ring", "kvorum-vclock", "kvorum-quorum", "kvorum-gossip"]),
     // The shells. `server` also imports the concepts whose types stand in `node`'s interface.
-    ("kvorum-server", &["kvorum-node", "kvorum-wire", "kvorum-ring", "kvorum-vclock", "kvorum-quorum", "kvorum-gossip"]),
+    (
+        "kvorum-server",
+        &["kvorum-node", "kvorum-wire", "kvorum-ring", "kvorum-vclock", "kvorum-quorum", "kvorum-gossip"],
+    ),
     ("kvorum-client", &["kvorum-wire", "kvorum-ring"]),
     // The top.
     ("kvnode", &["kvorum-server", "kvorum-client", "kvorum-ring"]),
@@ -52,12 +55,16 @@ struct Dependency {
 
 pub(crate) fn check(root: &Path) -> Result<()> {
     let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let output = Command::new(program).current_dir(root).args(["metadata", "--no-deps", "--format-version", "1", "--locked"]).output();
+    let output = Command::new(program)
+        .current_dir(root)
+        .args(["metadata", "--no-deps", "--format-version", "1", "--locked"])
+        .output();
     let output = output.context("cannot start cargo")?;
     if !output.status.success() {
         bail!("`cargo metadata` failed: {}", String::from_utf8_lossy(&output.stderr));
     }
-    let metadata: Metadata = serde_json::from_slice(&output.stdout).context("`cargo metadata` printed something else")?;
+    let metadata: Metadata =
+        serde_json::from_slice(&output.stdout).context("`cargo metadata` printed something else")?;
     let wrong = violations(&metadata.packages);
     if !wrong.is_empty() {
         bail!("imports that the layer table (xtask/src/layers.rs) does not allow:\n  {}", wrong.join("\n  "));
@@ -72,7 +79,10 @@ fn violations(packages: &[Package]) -> Vec<String> {
             wrong.push(format!("{} is not in the table", package.name));
             continue;
         };
-        let imported = package.dependencies.iter().filter(|dependency| dependency.path.is_some() && dependency.kind.as_deref() != Some("dev"));
+        let imported = package
+            .dependencies
+            .iter()
+            .filter(|dependency| dependency.path.is_some() && dependency.kind.as_deref() != Some("dev"));
         let forbidden = imported.filter(|dependency| !allowed.contains(&dependency.name.as_str()));
         wrong.extend(forbidden.map(|dependency| format!("{} imports {}", package.name, dependency.name)));
     }
@@ -84,7 +94,8 @@ mod tests {
     use super::*;
 
     fn package(name: &str, dependency: &str, kind: Option<&str>) -> Package {
-        let dependency = Dependency { name: dependency.to_owned(), kind: kind.map(ToOwned::to_owned), path: Some("x".to_owned()) };
+        let dependency =
+            Dependency { name: dependency.to_owned(), kind: kind.map(ToOwned::to_owned), path: Some("x".to_owned()) };
         Package { name: name.to_owned(), dependencies: vec![dependency] }
     }
 

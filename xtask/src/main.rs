@@ -12,10 +12,13 @@ use clap::{Parser, Subcommand};
 
 /// The build's own checks.
 #[derive(Debug, Parser)]
-#[command(name = "cargo xtask", after_help = "\
+#[command(
+    name = "cargo xtask",
+    after_help = "\
 Examples:
   cargo xtask ci        everything that CI runs
-  cargo xtask layers    only the layer table")]
+  cargo xtask layers    only the layer table"
+)]
 struct Args {
     #[command(subcommand)]
     task: Task,
@@ -55,7 +58,9 @@ fn ci(root: &Path) -> Result<()> {
     step("format", || cargo(root, &["fmt", "--all", "--check"], &[]))?;
     step("layers", || layers::check(root))?;
     step("purity", || purity::check(root))?;
-    step("clippy", || cargo(root, &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"], &[]))?;
+    step("clippy", || {
+        cargo(root, &["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"], &[])
+    })?;
     step("docs", || cargo(root, &["doc", "--workspace", "--no-deps", "--locked"], &[("RUSTDOCFLAGS", "-D warnings")]))?;
     step("tests", || cargo(root, &["test", "--workspace", "--locked"], &[]))
 }

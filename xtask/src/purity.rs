@@ -14,7 +14,10 @@ pub(crate) fn check(root: &Path) -> Result<()> {
     let model = read(PURE[0], "clippy.toml")?;
     for name in PURE {
         if read(name, "clippy.toml")? != model {
-            bail!("crates/{name}/clippy.toml differs from crates/{}/clippy.toml: pure crates ban the same things", PURE[0]);
+            bail!(
+                "crates/{name}/clippy.toml differs from crates/{}/clippy.toml: pure crates ban the same things",
+                PURE[0]
+            );
         }
         if !read(name, "src/lib.rs")?.contains("#![forbid(unsafe_code)]") {
             bail!("crates/{name}/src/lib.rs lacks #![forbid(unsafe_code)]");

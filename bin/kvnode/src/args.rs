@@ -8,11 +8,15 @@ use crate::settings::Settings;
 
 /// A node of Kvorum, a leaderless replicated key-value store.
 #[derive(Debug, Parser)]
-#[command(name = "kvnode", version, after_help = "\
+#[command(
+    name = "kvnode",
+    version,
+    after_help = "\
 Examples:
   kvnode dev                                  a local cluster of three nodes
   kvnode run --data-dir /var/lib/kvorum       one node: founds a cluster
-  kvnode run --seeds 10.0.0.1:7401            one more: joins that member's cluster")]
+  kvnode run --seeds 10.0.0.1:7401            one more: joins that member's cluster"
+)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -44,7 +44,14 @@ async fn cluster(args: &DevArgs) -> Result<(), Failure> {
     let mut nodes = plan(args).map_err(Failure::usage)?;
     say(&format!("starting {} nodes in {}", nodes.len(), args.dir.display()));
     for node in &nodes {
-        say(&format!("  {}  client {}  peer {}  http {}  log {}", node.name, node.client, node.peer, node.http, node.log.display()));
+        say(&format!(
+            "  {}  client {}  peer {}  http {}  log {}",
+            node.name,
+            node.client,
+            node.peer,
+            node.http,
+            node.log.display()
+        ));
     }
     let mut stop = std::pin::pin!(stop_asked());
     let formed = tokio::select! {
@@ -54,7 +61,9 @@ async fn cluster(args: &DevArgs) -> Result<(), Failure> {
     if matches!(formed, Ok(true)) {
         say("cluster ready");
         let endpoint = if args.base_port == 7400 { String::new() } else { format!(" -e {}", nodes[0].client) };
-        say(&format!("try: kvctl{endpoint} put hello world; kvctl{endpoint} get hello; kvctl{endpoint} status    (Ctrl-C stops all nodes)"));
+        say(&format!(
+            "try: kvctl{endpoint} put hello world; kvctl{endpoint} get hello; kvctl{endpoint} status    (Ctrl-C stops all nodes)"
+        ));
         tokio::select! {
             () = watch(&mut nodes) => say("no node is left"),
             () = &mut stop => {}
@@ -86,7 +95,16 @@ async fn stop_asked() {
 
 /// Chooses names, ports and places, and writes each node's settings file.
 fn plan(args: &DevArgs) -> Result<Vec<Node>> {
-    let per_node = ["--name", "--data-dir", "--listen", "--peer-listen", "--http-listen", "--seeds", "--advertise", "--peer-advertise"];
+    let per_node = [
+        "--name",
+        "--data-dir",
+        "--listen",
+        "--peer-listen",
+        "--http-listen",
+        "--seeds",
+        "--advertise",
+        "--peer-advertise",
+    ];
     let given = &args.settings;
     let fixed = [
         given.name.is_some(),
@@ -143,9 +161,14 @@ fn plan(args: &DevArgs) -> Result<Vec<Node>> {
 /// Client, peer and HTTP port of each node.
 fn ports(args: &DevArgs) -> Result<Vec<[u16; 3]>> {
     if args.base_port == 0 {
-        let free: Vec<TcpListener> =
-            (0..3 * args.nodes).map(|_| TcpListener::bind("127.0.0.1:0")).collect::<std::io::Result<_>>().context("no free ports")?;
-        let ports: Vec<u16> = free.iter().map(|listener| listener.local_addr().map(|address| address.port())).collect::<std::io::Result<_>>()?;
+        let free: Vec<TcpListener> = (0..3 * args.nodes)
+            .map(|_| TcpListener::bind("127.0.0.1:0"))
+            .collect::<std::io::Result<_>>()
+            .context("no free ports")?;
+        let ports: Vec<u16> = free
+            .iter()
+            .map(|listener| listener.local_addr().map(|address| address.port()))
+            .collect::<std::io::Result<_>>()?;
         return Ok(ports.chunks_exact(3).map(|ports| [ports[0], ports[1], ports[2]]).collect());
     }
     let last = u32::from(args.base_port) + 10 * u32::from(args.nodes - 1) + 2;
@@ -170,15 +193,17 @@ async fn form(nodes: &mut [Node]) -> Result<()> {
                 bail!("{} did not start ({}): {}", node.name, ended?, last_line(&node.log));
             }
         }
-        let missing = match missing(&nodes[index].client, count).await {
-            None => {
-                waiting.pop();
-                continue;
-            }
-            Some(missing) => missing,
+        let Some(missing) = missing(&nodes[index].client, count).await else {
+            waiting.pop();
+            continue;
         };
         if Instant::now() > deadline {
-            bail!("the cluster was not complete after {} s: {}: {missing}; look at {}", FORMATION.as_secs(), nodes[index].name, nodes[index].log.display());
+            bail!(
+                "the cluster was not complete after {} s: {}: {missing}; look at {}",
+                FORMATION.as_secs(),
+                nodes[index].name,
+                nodes[index].log.display()
+            );
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -194,7 +219,9 @@ async fn missing(endpoint: &str, nodes: usize) -> Option<String> {
     };
     match status {
         Err(error) => Some(error.to_string()),
-        Ok(status) if status.partitions == 0 => Some(status.warnings.into_iter().next().unwrap_or_else(|| "there is no layout".to_owned())),
+        Ok(status) if status.partitions == 0 => {
+            Some(status.warnings.into_iter().next().unwrap_or_else(|| "there is no layout".to_owned()))
+        }
         Ok(status) => {
             let up = status.members.iter().filter(|member| member.state == "up").count();
             (up < nodes).then(|| format!("{up} of {nodes} nodes are up"))
@@ -228,7 +255,11 @@ async fn watch(nodes: &mut [Node]) {
         for node in nodes.iter_mut() {
             if let Some(Ok(ended)) = node.process.as_mut().and_then(|process| process.try_wait().transpose()) {
                 node.process = None;
-                say(&format!("{} has stopped ({ended}); to start it again: kvnode run --config {}", node.name, node.settings.display()));
+                say(&format!(
+                    "{} has stopped ({ended}); to start it again: kvnode run --config {}",
+                    node.name,
+                    node.settings.display()
+                ));
             }
         }
         tokio::time::sleep(Duration::from_millis(100)).await;

@@ -28,7 +28,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         let kvorum_server::Ready { name, id, client, peer, http } = ready;
         let mut out = std::io::stdout();
         // Whoever started the node may have closed its end; the node serves all the same.
-        let _ = writeln!(out, "ready name={name} id={id} client={client} peer={peer} http={http}").and_then(|()| out.flush());
+        let _ = writeln!(out, "ready name={name} id={id} client={client} peer={peer} http={http}")
+            .and_then(|()| out.flush());
     };
     kvorum_server::run(config, ready, stop)?;
     Ok(())
@@ -55,7 +56,8 @@ fn stop_on_panic() {
 }
 
 async fn signalled() {
-    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
         tracing::error!("cannot listen for signals: stop this node with SIGKILL");
         return std::future::pending().await;
     };

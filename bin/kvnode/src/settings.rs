@@ -102,7 +102,8 @@ pub(crate) struct Settings {
 impl Settings {
     /// Reads a settings file.
     pub(crate) fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the settings file {}", path.display()))?;
+        let text = std::fs::read_to_string(path)
+            .with_context(|| format!("cannot read the settings file {}", path.display()))?;
         // The error names the line and the key; it is several lines long, and must be one.
         toml::from_str(&text).map_err(|error| {
             let line = error.span().map_or(0, |span| text[..span.start].matches('\n').count() + 1);
@@ -138,8 +139,10 @@ impl Settings {
 
     /// The valid configuration that these settings and the defaults describe.
     pub(crate) fn config(self) -> Result<Config> {
-        let engine = choose("engine", self.engine.as_deref(), &[("sled", EngineKind::Sled), ("memory", EngineKind::Memory)])?;
-        let durabilities = [("always", Durability::Always), ("interval", Durability::Interval), ("never", Durability::Never)];
+        let engine =
+            choose("engine", self.engine.as_deref(), &[("sled", EngineKind::Sled), ("memory", EngineKind::Memory)])?;
+        let durabilities =
+            [("always", Durability::Always), ("interval", Durability::Interval), ("never", Durability::Never)];
         let weight = self.weight.unwrap_or(1);
         if weight > MAX_WEIGHT {
             bail!("--weight {weight}: at most {MAX_WEIGHT} is allowed");
@@ -152,9 +155,13 @@ impl Settings {
         if !(1..=256).contains(&shards) {
             bail!("--shards {shards}: 1 to 256 are allowed");
         }
-        let name = self.name.or_else(host_name).ok_or_else(|| anyhow!("this machine has no host name; give the node a --name"))?;
+        let name = self
+            .name
+            .or_else(host_name)
+            .ok_or_else(|| anyhow!("this machine has no host name; give the node a --name"))?;
         let seeds = self.seeds.unwrap_or_default();
-        let seeds: Vec<String> = seeds.into_iter().map(|seed| seed.trim().to_owned()).filter(|seed| !seed.is_empty()).collect();
+        let seeds: Vec<String> =
+            seeds.into_iter().map(|seed| seed.trim().to_owned()).filter(|seed| !seed.is_empty()).collect();
         for seed in &seeds {
             check_host_and_port("seeds", seed)?;
         }
@@ -165,7 +172,9 @@ impl Settings {
         }
         let listen = address("listen", self.listen, 7400)?;
         let peer_listen = address("peer-listen", self.peer_listen, 7401)?;
-        for (flag, listen, advertise) in [("advertise", listen, &self.advertise), ("peer-advertise", peer_listen, &self.peer_advertise)] {
+        for (flag, listen, advertise) in
+            [("advertise", listen, &self.advertise), ("peer-advertise", peer_listen, &self.peer_advertise)]
+        {
             if listen.ip().is_unspecified() && advertise.is_none() {
                 bail!("listening on {listen}, the node needs --{flag} HOST:PORT: the address that others should use");
             }
@@ -186,10 +195,15 @@ impl Settings {
             durability: choose("durability", self.durability.as_deref(), &durabilities)?,
             founding: FoundingConfig {
                 nodes,
-                partitions: Partitions::new(self.partitions.unwrap_or(256)).map_err(|error| anyhow!("--partitions: {error}"))?,
+                partitions: Partitions::new(self.partitions.unwrap_or(256))
+                    .map_err(|error| anyhow!("--partitions: {error}"))?,
                 replication: parse::<Replication>("replication", self.replication.as_deref().unwrap_or("3"))?,
             },
-            memory: self.memory.map(|size| parse::<ByteSize>("memory", &size)).transpose()?.map_or_else(default_memory, |size| size.0),
+            memory: self
+                .memory
+                .map(|size| parse::<ByteSize>("memory", &size))
+                .transpose()?
+                .map_or_else(default_memory, |size| size.0),
             shards,
         })
     }
@@ -218,11 +232,16 @@ fn address(flag: &str, given: Option<String>, default_port: u16) -> Result<Socke
 
 fn check_host_and_port(flag: &str, text: &str) -> Result<()> {
     let well_formed = text.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok());
-    if well_formed { Ok(()) } else { Err(anyhow!("--{flag} {text}: an address is written HOST:PORT, like 127.0.0.1:7400")) }
+    if well_formed {
+        Ok(())
+    } else {
+        Err(anyhow!("--{flag} {text}: an address is written HOST:PORT, like 127.0.0.1:7400"))
+    }
 }
 
 fn host_name() -> Option<String> {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").or_else(|_| std::env::var("HOSTNAME").map_err(std::io::Error::other));
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname")
+        .or_else(|_| std::env::var("HOSTNAME").map_err(std::io::Error::other));
     name.ok().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty())
 }
 

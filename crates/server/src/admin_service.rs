@@ -30,7 +30,9 @@ impl AdminService {
 
 /// The layout of a view.
 fn layout(view: &View) -> Result<&Layout, Status> {
-    view.layout.as_deref().ok_or_else(|| Status::unavailable(format!("rejected: not ready: {}", view.not_ready_because())))
+    view.layout
+        .as_deref()
+        .ok_or_else(|| Status::unavailable(format!("rejected: not ready: {}", view.not_ready_because())))
 }
 
 #[tonic::async_trait]
@@ -65,7 +67,8 @@ impl v1::admin_server::Admin for AdminService {
     async fn ring(&self, request: Request<v1::RingRequest>) -> Result<Response<v1::RingResponse>, Status> {
         let view = self.snapshot.borrow().view.clone();
         let layout = layout(&view)?;
-        let names = |row: &[u16]| row.iter().map(|index| layout.members()[usize::from(*index)].name.to_string()).collect();
+        let names =
+            |row: &[u16]| row.iter().map(|index| layout.members()[usize::from(*index)].name.to_string()).collect();
         let place = request.into_inner().key.map(|key| {
             let token = Token::of(&key);
             let partition = layout.partitions().of(token);
@@ -113,7 +116,10 @@ impl v1::admin_server::Admin for AdminService {
                 up: member.is_some_and(kvorum_node::ViewMember::is_usable),
             }
         });
-        let rows = layout.table().rows().map(|(_, row)| v1::TopologyRow { nodes: row.iter().map(|index| u32::from(*index)).collect() });
+        let rows = layout
+            .table()
+            .rows()
+            .map(|(_, row)| v1::TopologyRow { nodes: row.iter().map(|index| u32::from(*index)).collect() });
         Ok(Response::new(v1::TopologyResponse {
             epoch: layout.epoch(),
             partitions: layout.partitions().count(),

@@ -18,7 +18,9 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) fn request_from_wire(view: &View, operation: v1::request::Operation) -> Result<Request, Failure> {
     use v1::request::Operation as Wire;
     let (keyspace, timeout_ms, operation) = match operation {
-        Wire::Get(get) => (get.keyspace, get.timeout_ms, Operation::Get { key: get.key, level: level_from_wire(get.level)? }),
+        Wire::Get(get) => {
+            (get.keyspace, get.timeout_ms, Operation::Get { key: get.key, level: level_from_wire(get.level)? })
+        }
         Wire::Put(put) => {
             let level = level_from_wire(put.level)?;
             (put.keyspace, put.timeout_ms, Operation::Put { key: put.key, value: put.value, ttl_ms: put.ttl_ms, level })
@@ -126,7 +128,9 @@ fn next_cursor(partition: PartitionId, after: Option<Bytes>, partitions: u32) ->
     let partition = u32::from(partition.0);
     match after {
         Some(after) => Some(v1::Cursor { partition, after: Some(after) }),
-        None => Some(partition + 1).filter(|next| *next < partitions).map(|partition| v1::Cursor { partition, after: None }),
+        None => {
+            Some(partition + 1).filter(|next| *next < partitions).map(|partition| v1::Cursor { partition, after: None })
+        }
     }
 }
 

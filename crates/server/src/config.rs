@@ -63,6 +63,7 @@ pub fn default_shards() -> usize {
 
 /// The memory budget when none is configured: a quarter of the machine's memory.
 #[must_use]
+#[expect(clippy::useless_conversion, reason = "the word is narrower on other machines")]
 pub fn default_memory() -> u64 {
     let info = rustix::system::sysinfo();
     (u64::from(info.totalram) * u64::from(info.mem_unit) / 4).max(64 << 20)

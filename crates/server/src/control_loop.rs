@@ -231,7 +231,12 @@ fn log(note: &Note) {
         },
         Note::Joined { cluster } => tracing::info!(%cluster, "joined the cluster"),
         Note::LayoutAdopted { epoch, partitions, share } => {
-            tracing::info!(epoch, partitions, share, "layout adopted: this node holds {share} of {partitions} partitions");
+            tracing::info!(
+                epoch,
+                partitions,
+                share,
+                "layout adopted: this node holds {share} of {partitions} partitions"
+            );
         }
         Note::ForeignCluster { address, theirs } => {
             tracing::error!(%address, cluster = %theirs, "a node of another cluster spoke to this one; it is ignored: check the seeds of both");
@@ -241,11 +246,17 @@ fn log(note: &Note) {
         }
         Note::Refuted => tracing::info!("this node was suspected by others, and has contradicted"),
         Note::Superseded => {
-            tracing::error!("another process speaks with this node's identity: is a copy of its data directory in use?");
+            tracing::error!(
+                "another process speaks with this node's identity: is a copy of its data directory in use?"
+            );
         }
         Note::SaveFailed { error } => tracing::error!("cannot save this node's state: {error}; trying again"),
         Note::ClockDrift { name, ahead_ms } => {
-            tracing::error!(member = name, ahead_ms, "refused a write from the future: the clock of this node or of that member is wrong");
+            tracing::error!(
+                member = name,
+                ahead_ms,
+                "refused a write from the future: the clock of this node or of that member is wrong"
+            );
         }
         Note::StoreFailed { error } => {
             tracing::error!("{error}; this node serves no more data: mend the cause and restart it");

@@ -199,7 +199,9 @@ impl DataDir {
             return Err(DataDirError::Format { path: self.path.clone(), format: identity.format });
         }
         let hexadecimal = |digits: &str| u64::from_str_radix(digits, 16).is_ok();
-        if !hexadecimal(&identity.node) || identity.founding.as_ref().is_some_and(|founding| !hexadecimal(&founding.cluster)) {
+        if !hexadecimal(&identity.node)
+            || identity.founding.as_ref().is_some_and(|founding| !hexadecimal(&founding.cluster))
+        {
             return Err(self.damaged(name, "an id is not hexadecimal"));
         }
         Ok(Some(identity))
@@ -219,7 +221,11 @@ impl DataDir {
         let name = "identity.toml";
         let text = toml::to_string(identity).expect("an identity is a table of plain values");
         let text = format!("# Who this node is. Do not edit, and do not copy to another node.\n{text}");
-        self.replace(name, text.as_bytes()).map_err(|source| DataDirError::Io { what: "write", path: self.path.join(name), source })
+        self.replace(name, text.as_bytes()).map_err(|source| DataDirError::Io {
+            what: "write",
+            path: self.path.join(name),
+            source,
+        })
     }
 
     /// The saved state; the empty one in a new directory.

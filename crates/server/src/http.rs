@@ -7,13 +7,15 @@ use tokio::sync::watch;
 
 use crate::control_loop::Snapshot;
 
-pub(crate) fn router(snapshot: watch::Receiver<Snapshot>) -> Router {
+pub(crate) fn router(snapshot: watch::Receiver<Snapshot>, stopped: watch::Receiver<bool>) -> Router {
     let ready = move || async move {
         let snapshot = snapshot.borrow();
-        if snapshot.ready {
+        if *stopped.borrow() {
+            (StatusCode::SERVICE_UNAVAILABLE, "not ready: the node is stopping\n".to_owned())
+        } else if snapshot.ready {
             (StatusCode::OK, "ready\n".to_owned())
         } else if snapshot.view.layout.is_some() {
-            (StatusCode::SERVICE_UNAVAILABLE, "not ready: the node is stopping, or its store has failed; see its log\n".to_owned())
+            (StatusCode::SERVICE_UNAVAILABLE, "not ready: the node's store has failed; see its log\n".to_owned())
         } else {
             (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", snapshot.view.not_ready_because()))
         }

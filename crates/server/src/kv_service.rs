@@ -20,7 +20,9 @@ pub(crate) struct KvService;
 async fn answer(operation: Operation) -> Result<v1::Response, Status> {
     let reply = shard_loop::with(|shard_loop| shard_loop.call(operation));
     // Without a reply the node is stopping, and whether the operation was applied is unknown.
-    reply.await.map_err(|_| status(v1::Error { kind: v1::error::Kind::Indeterminate.into(), message: "the node is stopping".to_owned() }))
+    reply.await.map_err(|_| {
+        status(v1::Error { kind: v1::error::Kind::Indeterminate.into(), message: "the node is stopping".to_owned() })
+    })
 }
 
 /// One operation, its error as a status.
@@ -34,9 +36,13 @@ async fn call(operation: Operation) -> Result<Answer, Status> {
 
 async fn batch(operations: Vec<Operation>) -> Result<Vec<v1::Response>, Status> {
     if operations.len() > MAX_BATCH {
-        return Err(Status::invalid_argument(format!("a batch has at most {MAX_BATCH} operations, not {}", operations.len())));
+        return Err(Status::invalid_argument(format!(
+            "a batch has at most {MAX_BATCH} operations, not {}",
+            operations.len()
+        )));
     }
-    let replies: Vec<_> = shard_loop::with(|shard_loop| operations.into_iter().map(|operation| shard_loop.call(operation)).collect());
+    let replies: Vec<_> =
+        shard_loop::with(|shard_loop| operations.into_iter().map(|operation| shard_loop.call(operation)).collect());
     let mut results = Vec::with_capacity(replies.len());
     for (id, reply) in (0..).zip(replies) {
         let response = reply.await.map_err(|_| Status::unknown("the node is stopping"))?;
@@ -112,7 +118,10 @@ impl v1::kv_server::Kv for KvService {
         Ok(Response::new(ReceiverStream::new(stream)))
     }
 
-    async fn session(&self, request: Request<Streaming<v1::SessionRequest>>) -> Result<Response<Self::SessionStream>, Status> {
+    async fn session(
+        &self,
+        request: Request<Streaming<v1::SessionRequest>>,
+    ) -> Result<Response<Self::SessionStream>, Status> {
         Ok(Response::new(Box::pin(SessionStream::open(request.into_inner()))))
     }
 }

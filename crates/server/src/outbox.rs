@@ -64,7 +64,9 @@ impl<F> Outbox<F> {
     fn take_from(state: &mut State<F>) -> Vec<F> {
         let mut taken = Vec::with_capacity(state.frames.len().min(1024));
         let mut bytes = 0;
-        while let Some((weight, frame)) = state.frames.pop_front_if(|(weight, _)| bytes == 0 || bytes + *weight <= MESSAGE_BYTES) {
+        while let Some((weight, frame)) =
+            state.frames.pop_front_if(|(weight, _)| bytes == 0 || bytes + *weight <= MESSAGE_BYTES)
+        {
             bytes += weight;
             state.bytes -= weight;
             taken.push(frame);

@@ -198,7 +198,14 @@ async fn serve(config: Config, ready: impl FnOnce(&Ready), stop: impl Future<Out
         snapshot,
     };
 
-    let shared = Shared { me, clock, engine: Arc::clone(&engine), disks: Arc::new(disks), mailboxes: Arc::clone(&mailboxes), control: events.clone() };
+    let shared = Shared {
+        me,
+        clock,
+        engine: Arc::clone(&engine),
+        disks: Arc::new(disks),
+        mailboxes: Arc::clone(&mailboxes),
+        control: events.clone(),
+    };
     let (stopping, stopped) = watch::channel(false);
     let services = Services {
         name: config.name.clone(),
@@ -224,9 +231,17 @@ async fn serve(config: Config, ready: impl FnOnce(&Ready), stop: impl Future<Out
     drop((shared, services));
 
     let control_task = tokio::spawn(control_loop.run(control, first_effects));
-    let clients = tokio::spawn(accept(client_listener, threads.iter().map(|thread| thread.clients.clone()).collect(), stopped.clone()));
-    let peers = tokio::spawn(accept(peer_listener, threads.iter().map(|thread| thread.peers.clone()).collect(), stopped.clone()));
-    let http_router = crate::http::router(snapshots.clone());
+    let clients = tokio::spawn(accept(
+        client_listener,
+        threads.iter().map(|thread| thread.clients.clone()).collect(),
+        stopped.clone(),
+    ));
+    let peers = tokio::spawn(accept(
+        peer_listener,
+        threads.iter().map(|thread| thread.peers.clone()).collect(),
+        stopped.clone(),
+    ));
+    let http_router = crate::http::router(snapshots.clone(), stopped.clone());
     let http_task = tokio::spawn(async move { axum::serve(http_listener, http_router).await });
 
     tokio::pin!(stop);
@@ -272,7 +287,9 @@ fn take_identity(data_dir: &DataDir, config: &Config) -> Result<Identity, Server
             let founding = config.seeds.is_empty().then(|| {
                 let founding = &config.founding;
                 let (nodes, partitions) = (founding.nodes, founding.partitions.count());
-                random().map(|cluster| FoundingIdentity::new(ClusterId(cluster), nodes, partitions, founding.replication.to_string()))
+                random().map(|cluster| {
+                    FoundingIdentity::new(ClusterId(cluster), nodes, partitions, founding.replication.to_string())
+                })
             });
             DataDir::new_identity(NodeId(random()?), engine.clone(), founding.transpose()?)
         }
@@ -320,7 +337,11 @@ fn warnings(config: &Config) -> Vec<String> {
 }
 
 /// Hands accepted connections to the shard threads in turn.
-async fn accept(listener: TcpListener, threads: Vec<mpsc::Sender<std::net::TcpStream>>, mut stopped: watch::Receiver<bool>) {
+async fn accept(
+    listener: TcpListener,
+    threads: Vec<mpsc::Sender<std::net::TcpStream>>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let mut next = 0;
     loop {
         let accepted = tokio::select! {
@@ -393,7 +414,9 @@ async fn run_services(services: Services, clients: Connections, peers: Connectio
         .build_v1()
         .expect("the descriptors were compiled with this crate");
     let admin = AdminService { name, control: control.clone(), snapshot: snapshot.clone(), warnings };
-    let kv = KvServer::new(KvService).max_decoding_message_size(MAX_CLIENT_MESSAGE).max_encoding_message_size(MAX_CLIENT_MESSAGE);
+    let kv = KvServer::new(KvService)
+        .max_decoding_message_size(MAX_CLIENT_MESSAGE)
+        .max_encoding_message_size(MAX_CLIENT_MESSAGE);
     let client_server = builder()
         .add_service(kv)
         .add_service(AdminServer::new(admin))
@@ -401,18 +424,24 @@ async fn run_services(services: Services, clients: Connections, peers: Connectio
         .add_service(reflection)
         .serve_with_incoming_shutdown(incoming(clients), until(stopped.clone()));
     let peer_service = PeerService { control, snapshot: snapshot.clone() };
-    let peer_service = PeerServer::new(peer_service).max_decoding_message_size(MAX_MESSAGE).max_encoding_message_size(MAX_MESSAGE);
+    let peer_service =
+        PeerServer::new(peer_service).max_decoding_message_size(MAX_MESSAGE).max_encoding_message_size(MAX_MESSAGE);
     let peer_server = builder().add_service(peer_service).serve_with_incoming(incoming(peers));
     let peers_task = tokio::spawn(peer_server);
+    let mut stopping = stopped.clone();
     let health_task = tokio::spawn(async move {
         loop {
-            let ready = snapshot.borrow_and_update().ready;
+            let ready = snapshot.borrow_and_update().ready && !*stopping.borrow_and_update();
             if ready {
                 health.set_serving::<KvServer<KvService>>().await;
             } else {
                 health.set_not_serving::<KvServer<KvService>>().await;
             }
-            if snapshot.changed().await.is_err() {
+            let changed = tokio::select! {
+                changed = snapshot.changed() => changed,
+                changed = stopping.changed() => changed,
+            };
+            if changed.is_err() {
                 return;
             }
         }

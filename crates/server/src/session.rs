@@ -12,10 +12,7 @@ use kvorum_wire::v1;
 use tonic::{Status, Streaming};
 
 use crate::outbox::{MESSAGE_BYTES, Outbox};
-use crate::shard_loop;
-
-/// Requests of one session under way at once; more wait in the client's outbox.
-const MAX_IN_FLIGHT: usize = 4096;
+use crate::shard_loop::{self, SESSION_LOAD};
 
 pub(crate) struct SessionStream {
     id: u64,
@@ -37,7 +34,7 @@ impl SessionStream {
     fn take_in(&mut self, cx: &mut Context<'_>) {
         while !self.ended {
             let room = shard_loop::with(|shard_loop| {
-                !shard_loop.is_draining() && shard_loop.session_in_flight(self.id) < MAX_IN_FLIGHT
+                !shard_loop.is_draining() && shard_loop.session_load(self.id) < SESSION_LOAD
             });
             if !room || self.outbox.bytes() > MESSAGE_BYTES {
                 return;
@@ -53,9 +50,7 @@ impl SessionStream {
     }
 
     fn is_over(&self) -> bool {
-        shard_loop::with(|shard_loop| {
-            (self.ended || shard_loop.is_draining()) && shard_loop.session_in_flight(self.id) == 0
-        })
+        shard_loop::with(|shard_loop| (self.ended || shard_loop.is_draining()) && shard_loop.session_load(self.id) == 0)
     }
 }
 

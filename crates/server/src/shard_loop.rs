@@ -11,14 +11,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kvorum_node::{
-    ClientRef, ControlInput, Effect, Input, Lane, LogSeq, Message, NodeId, PeerShard, Record, Request, Response, Shard,
-    ShardIndex, StoredKey, View, partition_of_message, partition_of_request,
+    ClientRef, ControlInput, Effect, Failure, FailureKind, Input, Lane, LogSeq, Message, NodeId, PeerShard, Record,
+    Request, Response, Shard, ShardIndex, StoredKey, View, partition_of_message, partition_of_request,
 };
 use kvorum_ring::PartitionId;
 use kvorum_wire::v1;
+use slab::Slab;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use crate::client_codec::response_to_wire;
+use crate::client_codec;
 use crate::clock::Clock;
 use crate::control_loop::ControlEvent;
 use crate::disk_pool::{DiskPool, Job, Read};
@@ -73,8 +74,44 @@ struct Turn {
 
 struct Session {
     kind: SessionKind,
-    in_flight: usize,
+    /// The requests that have not been answered, by the number the shard knows them by.
+    asked: Slab<Asked>,
+    /// What they may weigh when they are answered, in units of one pair.
+    load: usize,
+    /// Answers of this turn.
     pending: Vec<(usize, v1::Response)>,
+}
+
+/// What is needed to answer a request.
+#[derive(Clone, Copy)]
+struct Asked {
+    /// As the client numbered it.
+    id: u64,
+    kind: AskedKind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum AskedKind {
+    /// A get or put.
+    Plain,
+    /// Answered like a put, but with a message of its own.
+    Delete,
+    /// Answered with a whole page.
+    Scan,
+}
+
+impl AskedKind {
+    fn of(operation: Option<&v1::request::Operation>) -> Self {
+        match operation {
+            Some(v1::request::Operation::Delete(_)) => Self::Delete,
+            Some(v1::request::Operation::Scan(_)) => Self::Scan,
+            _ => Self::Plain,
+        }
+    }
+
+    fn load(self) -> usize {
+        if self == Self::Scan { SCAN_LOAD } else { 1 }
+    }
 }
 
 enum SessionKind {
@@ -90,8 +127,11 @@ struct Peer {
     bulk: Vec<(usize, v1::Frame)>,
 }
 
-/// Deletes are marked in the request's number, so that their answers can be told from a put's.
-const DELETE_BIT: u64 = 1 << 63;
+/// What one session may have under way: as many pairs as this. More waits in the client's outbox; what a client sends
+/// in one message beyond it is refused as overload.
+pub(crate) const SESSION_LOAD: usize = 4096;
+/// A scan counts as so many pairs, for that is what a page may hold.
+const SCAN_LOAD: usize = 128;
 
 /// Runs `f` with this thread's loop.
 ///
@@ -150,7 +190,7 @@ impl ShardLoop {
 
     /// Requests of this thread's clients that have not been answered.
     pub(crate) fn in_flight(&self) -> usize {
-        self.sessions.values().map(|session| session.in_flight).sum()
+        self.sessions.values().map(|session| session.asked.len()).sum()
     }
 
     // --- sessions ---
@@ -158,7 +198,7 @@ impl ShardLoop {
     fn open(&mut self, kind: SessionKind) -> u64 {
         let id = u64::from(self.index.0) << 48 | self.next_session;
         self.next_session += 1;
-        self.sessions.insert(id, Session { kind, in_flight: 0, pending: Vec::new() });
+        self.sessions.insert(id, Session { kind, asked: Slab::new(), load: 0, pending: Vec::new() });
         id
     }
 
@@ -172,22 +212,29 @@ impl ShardLoop {
         self.sessions.remove(&id);
     }
 
-    pub(crate) fn session_in_flight(&self, id: u64) -> usize {
-        self.sessions.get(&id).map_or(0, |session| session.in_flight)
+    /// What a session has under way, against [`SESSION_LOAD`].
+    pub(crate) fn session_load(&self, id: u64) -> usize {
+        self.sessions.get(&id).map_or(0, |session| session.load)
     }
 
     /// Requests of a session, as many as came in one message. A unary call is a batch of one.
     pub(crate) fn session_requests(&mut self, session: u64, requests: Vec<v1::Request>) {
         let view = Arc::clone(self.shard.view());
         for v1::Request { id, operation } in requests {
-            let is_delete = matches!(operation, Some(v1::request::Operation::Delete(_)));
-            let from = ClientRef { session, request: id & !DELETE_BIT | if is_delete { DELETE_BIT } else { 0 } };
-            if let Some(session) = self.sessions.get_mut(&session) {
-                session.in_flight += 1;
-            }
-            let understood = operation
-                .ok_or_else(|| kvorum_node::Failure::new(kvorum_node::FailureKind::Invalid, "the request has no operation"))
-                .and_then(|operation| crate::client_codec::request_from_wire(&view, operation));
+            let Some(asking) = self.sessions.get_mut(&session) else { return };
+            let kind = AskedKind::of(operation.as_ref());
+            let overloaded = asking.load > 0 && asking.load + kind.load() > SESSION_LOAD;
+            asking.load += kind.load();
+            let from = ClientRef { session, request: asking.asked.insert(Asked { id, kind }) as u64 };
+            let understood = if overloaded {
+                Err(Failure::new(
+                    FailureKind::Overloaded,
+                    "this session has too many requests under way; wait for answers",
+                ))
+            } else {
+                let missing = || Failure::new(FailureKind::Invalid, "the request has no operation");
+                operation.ok_or_else(missing).and_then(|operation| client_codec::request_from_wire(&view, operation))
+            };
             match understood {
                 Ok(request) => self.client_request(&view, from, request),
                 Err(failure) => self.reply(from, Response::Failed(failure)),
@@ -217,10 +264,11 @@ impl ShardLoop {
             return;
         }
         let Some(session) = self.sessions.get_mut(&to.session) else { return };
-        session.in_flight -= 1;
+        let Some(Asked { id, kind }) = session.asked.try_remove(to.request as usize) else { return };
+        session.load -= kind.load();
         let partitions = self.shard.view().layout.as_ref().map_or(0, |layout| layout.partitions().count());
         let weight = response_weight(&response);
-        let response = response_to_wire(to.request & !DELETE_BIT, partitions, to.request & DELETE_BIT != 0, response);
+        let response = client_codec::response_to_wire(id, partitions, kind == AskedKind::Delete, response);
         match &mut session.kind {
             SessionKind::Unary(reply) => {
                 if let Some(reply) = reply.take() {
@@ -246,11 +294,8 @@ impl ShardLoop {
         for frame in frames {
             match codec::unpack(frame) {
                 Ok(Unpacked { shard, tag, message }) => {
-                    let owner = if message.is_request() {
-                        self.owner(partition_of_message(&message, &view))
-                    } else {
-                        shard
-                    };
+                    let owner =
+                        if message.is_request() { self.owner(partition_of_message(&message, &view)) } else { shard };
                     self.route(owner, Input::Peer { from, tag, message });
                 }
                 Err(bad) => tracing::warn!(peer = %view.name_of(from.node), "{bad}; it is ignored"),
@@ -418,7 +463,8 @@ impl ShardLoop {
         }
         self.arm();
         if !refused.is_empty() {
-            self.inputs.extend(refused.into_iter().map(|(to, op)| Input::Unsent { to, op: kvorum_node::Op::from_bits(op) }));
+            self.inputs
+                .extend(refused.into_iter().map(|(to, op)| Input::Unsent { to, op: kvorum_node::Op::from_bits(op) }));
             self.run();
         }
     }
@@ -447,7 +493,9 @@ fn response_weight(response: &Response) -> usize {
         + match response {
             Response::Value { record, .. } => record.as_ref().map_or(0, |record| record.as_bytes().len()),
             Response::Written { .. } => 0,
-            Response::Page { rows, .. } => rows.iter().map(|(key, record)| key.len() + record.as_bytes().len() + FRAME).sum(),
+            Response::Page { rows, .. } => {
+                rows.iter().map(|(key, record)| key.len() + record.as_bytes().len() + FRAME).sum()
+            }
             Response::Failed(failure) => failure.message.len(),
         }
 }

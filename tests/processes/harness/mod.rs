@@ -125,7 +125,15 @@ impl Node {
         let any = "127.0.0.1:0".to_owned();
         let flags = flags.iter().map(ToString::to_string).collect();
         let directory = directory.to_owned();
-        let mut node = Self { name: name.to_owned(), client: any.clone(), http: any.clone(), peer: any, directory, flags, process: None };
+        let mut node = Self {
+            name: name.to_owned(),
+            client: any.clone(),
+            http: any.clone(),
+            peer: any,
+            directory,
+            flags,
+            process: None,
+        };
         node.restart();
         node
     }
@@ -140,7 +148,17 @@ impl Node {
 
     pub(crate) fn command(&self) -> Command {
         let mut command = binary("kvnode");
-        command.args(["run", "--name", &self.name, "--listen", &self.client, "--peer-listen", &self.peer, "--http-listen", &self.http]);
+        command.args([
+            "run",
+            "--name",
+            &self.name,
+            "--listen",
+            &self.client,
+            "--peer-listen",
+            &self.peer,
+            "--http-listen",
+            &self.http,
+        ]);
         command.arg("--data-dir").arg(self.directory.join(&self.name)).args(&self.flags);
         command
     }
@@ -222,7 +240,14 @@ impl Cluster {
         }
         let status: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
         let text = |member: &serde_json::Value, key: &str| member[key].as_str().unwrap().to_owned();
-        Some(status["members"].as_array().unwrap().iter().map(|member| (text(member, "name"), text(member, "state"))).collect())
+        Some(
+            status["members"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|member| (text(member, "name"), text(member, "state")))
+                .collect(),
+        )
     }
 
     pub(crate) fn node(&self, name: &str) -> &Node {

@@ -118,7 +118,11 @@ impl Engine for SledEngine {
     }
 
     fn get(&self, key: &StoredKey) -> Result<Option<Record>, StoreError> {
-        self.db.get(key.as_bytes()).map_err(|error| io_error(&error))?.map(|value| record(key.as_bytes(), &value)).transpose()
+        self.db
+            .get(key.as_bytes())
+            .map_err(|error| io_error(&error))?
+            .map(|value| record(key.as_bytes(), &value))
+            .transpose()
     }
 
     fn scan(&self, range: &KeyRange, limit_bytes: u32) -> Result<Page, StoreError> {
@@ -128,7 +132,8 @@ impl Engine for SledEngine {
         let rows = self.db.range::<&[u8], _>((start, end)).map(|row| {
             let (key, value) = row.map_err(|error| io_error(&error))?;
             let record = record(&key, &value)?;
-            let key = StoredKey::parse(Bytes::copy_from_slice(&key)).map_err(|bad| StoreError::Corruption(bad.to_string()))?;
+            let key = StoredKey::parse(Bytes::copy_from_slice(&key))
+                .map_err(|bad| StoreError::Corruption(bad.to_string()))?;
             Ok((key, record))
         });
         fill_page(rows, limit_bytes)

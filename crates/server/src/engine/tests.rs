@@ -22,7 +22,9 @@ impl Reports {
         let durable = self.durable.lock().unwrap();
         let (_durable, timeout) = self
             .changed
-            .wait_timeout_while(durable, Duration::from_secs(10), |durable| durable.get(&shard).is_none_or(|at| *at < seq))
+            .wait_timeout_while(durable, Duration::from_secs(10), |durable| {
+                durable.get(&shard).is_none_or(|at| *at < seq)
+            })
             .unwrap();
         assert!(!timeout.timed_out(), "shard {shard} never became durable up to {seq:?}");
     }
@@ -56,7 +58,11 @@ fn store(engine: &dyn Engine, reports: &Reports, seq: u64, records: Vec<(StoredK
 }
 
 fn on_every_engine(test: impl Fn(&dyn Engine, &Reports)) {
-    for kind in [EngineKind::Memory, #[cfg(feature = "sled")] EngineKind::Sled] {
+    for kind in [
+        EngineKind::Memory,
+        #[cfg(feature = "sled")]
+        EngineKind::Sled,
+    ] {
         let directory = tempfile::tempdir().unwrap();
         let reports = Arc::new(Reports::default());
         let completions: Arc<dyn Completions> = reports.clone();
@@ -78,7 +84,8 @@ fn what_is_durable_is_read() {
 #[test]
 fn a_scan_pages_through_one_partition_in_key_order() {
     on_every_engine(|engine, reports| {
-        let rows = [(1, "b"), (0, "z"), (1, "a"), (1, "c"), (2, "a")].map(|(partition, name)| (key(partition, name), record(1, name)));
+        let rows = [(1, "b"), (0, "z"), (1, "a"), (1, "c"), (2, "a")]
+            .map(|(partition, name)| (key(partition, name), record(1, name)));
         store(engine, reports, 5, rows.to_vec());
         let mut after: Option<Vec<u8>> = None;
         let mut seen = Vec::new();

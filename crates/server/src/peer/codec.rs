@@ -10,7 +10,9 @@ use kvorum_vclock::{Dot, Timestamp};
 use kvorum_wire::v1;
 use v1::frame::Message as Wire;
 
-use crate::client_codec::{error_from_wire, error_to_wire, level_from_wire, level_to_wire, replicas_from_wire, response_to_wire};
+use crate::client_codec::{
+    error_from_wire, error_to_wire, level_from_wire, level_to_wire, replicas_from_wire, response_to_wire,
+};
 
 /// A frame that cannot be understood: from a newer peer, or damaged.
 #[derive(Debug, thiserror::Error)]
@@ -52,12 +54,9 @@ pub(crate) fn frame(to: PeerShard, tag: EpochPhase, message: Message) -> v1::Fra
         Message::ReadReply { record, .. } => {
             Wire::ReadReply(v1::ReadReply { record: record.map(|record| record.as_bytes().clone()) })
         }
-        Message::Scan { range, limit_bytes, .. } => Wire::Scan(v1::Scan {
-            start: range.start,
-            after_start: range.after_start,
-            end: range.end,
-            limit_bytes,
-        }),
+        Message::Scan { range, limit_bytes, .. } => {
+            Wire::Scan(v1::Scan { start: range.start, after_start: range.after_start, end: range.end, limit_bytes })
+        }
         Message::ScanReply { rows, more, .. } => {
             let row = |(key, record): (StoredKey, Record)| v1::StoredRow {
                 stored_key: key.as_bytes().clone(),
@@ -81,7 +80,9 @@ fn forward(request: Request) -> v1::Forward {
         Operation::Put { key, value, ttl_ms, level: w } => {
             Wire::Put(v1::PutRequest { key, value, ttl_ms, level: level(w), ..Default::default() })
         }
-        Operation::Delete { key, level: w } => Wire::Delete(v1::DeleteRequest { key, level: level(w), ..Default::default() }),
+        Operation::Delete { key, level: w } => {
+            Wire::Delete(v1::DeleteRequest { key, level: level(w), ..Default::default() })
+        }
         Operation::Scan(_) => unreachable!("any node coordinates a scan, so it is never forwarded"),
     };
     v1::Forward {
@@ -93,7 +94,8 @@ fn forward(request: Request) -> v1::Forward {
 
 fn forwarded(forward: v1::Forward) -> Result<Request, BadFrame> {
     use v1::request::Operation as Wire;
-    let operation = forward.request.and_then(|request| request.operation).ok_or_else(|| BadFrame::missing("operation"))?;
+    let operation =
+        forward.request.and_then(|request| request.operation).ok_or_else(|| BadFrame::missing("operation"))?;
     let operation = match operation {
         Wire::Get(get) => Operation::Get { key: get.key, level: level_from_wire(get.level)? },
         Wire::Put(put) => {
@@ -154,14 +156,20 @@ pub(crate) fn unpack(frame: v1::Frame) -> Result<Unpacked, BadFrame> {
             Message::Scan { op, range, limit_bytes: scan.limit_bytes }
         }
         Wire::ScanReply(reply) => {
-            let row = |row: v1::StoredRow| Ok::<_, BadFrame>((StoredKey::parse(row.stored_key)?, Record::parse(row.record)?));
-            Message::ScanReply { op, rows: reply.rows.into_iter().map(row).collect::<Result<_, _>>()?, more: reply.more }
+            let row =
+                |row: v1::StoredRow| Ok::<_, BadFrame>((StoredKey::parse(row.stored_key)?, Record::parse(row.record)?));
+            Message::ScanReply {
+                op,
+                rows: reply.rows.into_iter().map(row).collect::<Result<_, _>>()?,
+                more: reply.more,
+            }
         }
         Wire::Forward(forward) => Message::Forward { op, request: forwarded(forward)? },
         Wire::ForwardReply(reply) => Message::ForwardReply { op, response: response(reply)? },
         Wire::Refused(error) => Message::Refused { op, failure: error_from_wire(error) },
     };
-    let shard = ShardIndex(u16::try_from(frame.shard).map_err(|_| BadFrame(format!("there is no shard {}", frame.shard)))?);
+    let shard =
+        ShardIndex(u16::try_from(frame.shard).map_err(|_| BadFrame(format!("there is no shard {}", frame.shard)))?);
     Ok(Unpacked { shard, tag: EpochPhase { epoch: frame.epoch, phase: Phase::Stable }, message })
 }
 
@@ -174,10 +182,10 @@ pub(crate) fn is_request(frame: &v1::Frame) -> bool {
 mod tests {
     use super::*;
     use bytes::Bytes;
-    use kvorum_ring::PartitionId;
-    use std::num::NonZeroU8;
     use kvorum_node::{Failure, FailureKind, Replicas};
+    use kvorum_ring::PartitionId;
     use prost::Message as _;
+    use std::num::NonZeroU8;
 
     fn messages() -> Vec<Message> {
         let op = Op { slot: 7, generation: u32::MAX };
@@ -202,7 +210,10 @@ mod tests {
             Message::Forward { op, request: request(Operation::Get { key: bytes(b"k"), level: None }) },
             Message::Forward { op, request: request(Operation::Delete { key: bytes(b"k"), level }) },
             Message::ForwardReply { op, response: Response::Value { record: Some(record), replicas } },
-            Message::ForwardReply { op, response: Response::Written { record: Record::lww(dot, None, None), replicas } },
+            Message::ForwardReply {
+                op,
+                response: Response::Written { record: Record::lww(dot, None, None), replicas },
+            },
             Message::ForwardReply { op, response: Response::Failed(failure.clone()) },
             Message::Refused { op, failure },
         ]
@@ -223,7 +234,8 @@ mod tests {
 
     #[test]
     fn a_frame_without_sense_is_refused() {
-        let write = |key: &'static [u8], record: &'static [u8]| v1::Write { stored_key: key.into(), record: record.into() };
+        let write =
+            |key: &'static [u8], record: &'static [u8]| v1::Write { stored_key: key.into(), record: record.into() };
         for message in [
             None,
             Some(Wire::Write(write(b"short", b""))),
@@ -233,7 +245,8 @@ mod tests {
         ] {
             assert!(unpack(v1::Frame { message, ..Default::default() }).is_err());
         }
-        let far = v1::Frame { shard: 65_536, message: Some(Wire::ReadReply(v1::ReadReply::default())), ..Default::default() };
+        let far =
+            v1::Frame { shard: 65_536, message: Some(Wire::ReadReply(v1::ReadReply::default())), ..Default::default() };
         assert!(unpack(far).is_err());
     }
 }

@@ -93,7 +93,8 @@ fn digest_from_wire(digest: v1::GossipDigest) -> gossip::Digest<NodeId> {
 fn update_to_wire(update: gossip::Update<NodeId, Address, MemberMeta>) -> v1::GossipUpdate {
     let details = update.details.map(|details| {
         let Profile { address, meta } = details.profile;
-        let suspects = details.suspects.iter().map(|(id, incarnation)| v1::Suspicion { id: id.0, incarnation: incarnation.0 });
+        let suspects =
+            details.suspects.iter().map(|(id, incarnation)| v1::Suspicion { id: id.0, incarnation: incarnation.0 });
         v1::GossipDetails {
             version: details.version,
             address: address.to_string(),
@@ -134,7 +135,8 @@ fn update_from_wire(update: v1::GossipUpdate) -> Result<gossip::Update<NodeId, A
             bytes: meta.bytes,
             founding: meta.founding,
         };
-        let suspects = details.suspects.into_iter().map(|suspicion| (NodeId(suspicion.id), Incarnation(suspicion.incarnation)));
+        let suspects =
+            details.suspects.into_iter().map(|suspicion| (NodeId(suspicion.id), Incarnation(suspicion.incarnation)));
         let profile = Profile { address: details.address.into(), meta };
         Ok::<_, BadControl>(gossip::Details { version: details.version, profile, suspects: suspects.collect() })
     });
@@ -184,11 +186,14 @@ fn layout_from_wire(layout: v1::Layout) -> Result<Layout, BadControl> {
         weight: member.weight,
     };
     let indexes = |row: Vec<u32>| {
-        row.into_iter().map(|index| u16::try_from(index).map_err(|_| BadControl::MemberIndex(index))).collect::<Result<Vec<_>, _>>()
+        row.into_iter()
+            .map(|index| u16::try_from(index).map_err(|_| BadControl::MemberIndex(index)))
+            .collect::<Result<Vec<_>, _>>()
     };
     let partitions = Partitions::new(layout.partitions)?;
     let replication: Replication = layout.replication.parse()?;
-    let (replicas, fallbacks): (Vec<_>, Vec<_>) = layout.rows.into_iter().map(|row| (row.replicas, row.fallbacks)).unzip();
+    let (replicas, fallbacks): (Vec<_>, Vec<_>) =
+        layout.rows.into_iter().map(|row| (row.replicas, row.fallbacks)).unzip();
     let rows = replicas.into_iter().map(indexes).collect::<Result<_, _>>()?;
     let fallbacks = fallbacks.into_iter().map(indexes).collect::<Result<_, _>>()?;
     let members = layout.members.into_iter().map(member).collect();
@@ -199,7 +204,11 @@ pub(crate) fn saved_state_to_wire(state: &SavedState) -> v1::SavedState {
     v1::SavedState {
         cluster: state.cluster.map(|cluster| cluster.0),
         layout: state.layout.as_deref().map(layout_to_wire),
-        known: state.known.iter().map(|(id, address)| v1::KnownMember { id: id.0, address: address.to_string() }).collect(),
+        known: state
+            .known
+            .iter()
+            .map(|(id, address)| v1::KnownMember { id: id.0, address: address.to_string() })
+            .collect(),
     }
 }
 
@@ -245,12 +254,22 @@ mod tests {
             profile: Profile { address: "p:1".into(), meta },
             suspects: vec![(NodeId(9), Incarnation(10))],
         };
-        let update = gossip::Update { id: NodeId(1), incarnation: Incarnation(2), heartbeat: 3, left: true, details: Some(details) };
+        let update = gossip::Update {
+            id: NodeId(1),
+            incarnation: Incarnation(2),
+            heartbeat: 3,
+            left: true,
+            details: Some(details),
+        };
         let plain = gossip::Update { details: None, ..update.clone() };
         let digest = gossip::Digest { id: NodeId(1), incarnation: Incarnation(2), heartbeat: 3, version: 4 };
         for body in [
             ControlBody::Gossip(gossip::Message::Syn { from: "p:1".into(), digests: vec![digest] }),
-            ControlBody::Gossip(gossip::Message::Ack { from: "p:1".into(), updates: vec![update, plain.clone()], wanted: vec![NodeId(1)] }),
+            ControlBody::Gossip(gossip::Message::Ack {
+                from: "p:1".into(),
+                updates: vec![update, plain.clone()],
+                wanted: vec![NodeId(1)],
+            }),
             ControlBody::Gossip(gossip::Message::Ack2 { updates: vec![plain] }),
             ControlBody::FetchLayout { have: 3 },
             ControlBody::Layout(Arc::new(layout())),

@@ -31,11 +31,15 @@ struct Caller {
 fn caller(metadata: &MetadataMap) -> Result<Caller, Status> {
     let text = |key: &str| metadata.get(key).and_then(|value| value.to_str().ok());
     let number = |key: &str, radix| text(key).and_then(|text| u64::from_str_radix(text, radix).ok());
-    let protocol = number("kvorum-protocol", 10).ok_or_else(|| Status::invalid_argument("this port is for Kvorum nodes; clients use the client port"))?;
+    let protocol = number("kvorum-protocol", 10)
+        .ok_or_else(|| Status::invalid_argument("this port is for Kvorum nodes; clients use the client port"))?;
     if protocol != u64::from(PEER_PROTOCOL) {
-        return Err(Status::failed_precondition(format!("this node speaks peer protocol {PEER_PROTOCOL}, not {protocol}")));
+        return Err(Status::failed_precondition(format!(
+            "this node speaks peer protocol {PEER_PROTOCOL}, not {protocol}"
+        )));
     }
-    let node = number("kvorum-node", 16).ok_or_else(|| Status::invalid_argument("the metadata kvorum-node is missing"))?;
+    let node =
+        number("kvorum-node", 16).ok_or_else(|| Status::invalid_argument("the metadata kvorum-node is missing"))?;
     let shard = number("kvorum-shard", 10).and_then(|shard| u16::try_from(shard).ok());
     let shard = shard.ok_or_else(|| Status::invalid_argument("the metadata kvorum-shard is missing"))?;
     let cluster = number("kvorum-cluster", 16).map(ClusterId);
@@ -47,7 +51,10 @@ impl v1::peer_server::Peer for PeerService {
     type ControlStream = ResponseStream<v1::Nothing>;
     type LaneStream = ResponseStream<v1::Nothing>;
 
-    async fn control(&self, request: Request<Streaming<v1::ControlFrames>>) -> Result<Response<Self::ControlStream>, Status> {
+    async fn control(
+        &self,
+        request: Request<Streaming<v1::ControlFrames>>,
+    ) -> Result<Response<Self::ControlStream>, Status> {
         caller(request.metadata())?;
         let control = self.control.clone();
         let deliver = move |message: v1::ControlFrames| {
@@ -66,11 +73,13 @@ impl v1::peer_server::Peer for PeerService {
         let Caller { from, cluster } = caller(request.metadata())?;
         let mine = self.snapshot.borrow().view.cluster;
         if cluster.is_none() || cluster != mine {
-            let name = |cluster: Option<ClusterId>| cluster.map_or_else(|| "none".to_owned(), |cluster| cluster.to_string());
+            let name =
+                |cluster: Option<ClusterId>| cluster.map_or_else(|| "none".to_owned(), |cluster| cluster.to_string());
             let message = format!("this node belongs to cluster {}, the caller to {}", name(mine), name(cluster));
             return Err(Status::failed_precondition(message));
         }
-        let deliver = move |message: v1::Frames| shard_loop::with(|shard_loop| shard_loop.peer_frames(from, message.frames));
+        let deliver =
+            move |message: v1::Frames| shard_loop::with(|shard_loop| shard_loop.peer_frames(from, message.frames));
         Ok(Response::new(Box::pin(Inbound { incoming: request.into_inner(), deliver })))
     }
 }

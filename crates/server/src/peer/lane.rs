@@ -124,7 +124,13 @@ impl Drop for PeerLanes {
 }
 
 /// Keeps one lane connected for as long as its peer is a member.
-async fn keep_connected(node: NodeId, lane: Lane, address: Address, metadata: MetadataMap, outbox: Arc<Outbox<v1::Frame>>) {
+async fn keep_connected(
+    node: NodeId,
+    lane: Lane,
+    address: Address,
+    metadata: MetadataMap,
+    outbox: Arc<Outbox<v1::Frame>>,
+) {
     let mut backoff = Backoff::new();
     let mut told = false;
     loop {
