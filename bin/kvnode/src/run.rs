@@ -17,6 +17,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     start_log(&settings).map_err(Failure::usage)?;
     let config = settings.config().map_err(Failure::usage)?;
     stop_on_panic();
+    raise_file_limit();
     let stop_with_stdin = args.stop_with_stdin;
     let stop = async move {
         tokio::select! {
@@ -53,6 +54,16 @@ fn stop_on_panic() {
         report(panic);
         std::process::abort();
     }));
+}
+
+/// Connections and store files are all files: lets the process have as many as it may.
+fn raise_file_limit() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(error) = setrlimit(Resource::Nofile, limit) {
+        tracing::warn!("cannot raise the limit of open files: {error}");
+    }
 }
 
 async fn signalled() {

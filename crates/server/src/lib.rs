@@ -7,6 +7,7 @@
 //!
 //! Everything that decides is in `kvorum-node`; nothing here looks into a record.
 
+mod accept;
 mod admin_service;
 mod client_codec;
 mod clock;

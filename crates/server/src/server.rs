@@ -13,7 +13,7 @@ use kvorum_node::{
     StoreError, View,
 };
 use kvorum_wire::v1;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::Server as TonicServer;
@@ -21,6 +21,7 @@ use v1::admin_server::AdminServer;
 use v1::kv_server::KvServer;
 use v1::peer_server::PeerServer;
 
+use crate::accept::{Accepted, Connection, accept};
 use crate::admin_service::AdminService;
 use crate::clock::Clock;
 use crate::config::Config;
@@ -43,6 +44,9 @@ const DRAIN_TIME: Duration = Duration::from_secs(5);
 const DISK_THREADS: usize = 4;
 /// Connections a shard thread has been handed and not yet taken up.
 const ACCEPT_QUEUE: usize = 64;
+/// Connections at a time: of clients, and of other nodes (each has three lanes, and one more while it reconnects).
+const MAX_CLIENTS: usize = 4096;
+const MAX_PEERS: usize = 4096;
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
 const MAX_CLIENT_MESSAGE: usize = 4 << 20;
@@ -231,16 +235,10 @@ async fn serve(config: Config, ready: impl FnOnce(&Ready), stop: impl Future<Out
     drop((shared, services));
 
     let control_task = tokio::spawn(control_loop.run(control, first_effects));
-    let clients = tokio::spawn(accept(
-        client_listener,
-        threads.iter().map(|thread| thread.clients.clone()).collect(),
-        stopped.clone(),
-    ));
-    let peers = tokio::spawn(accept(
-        peer_listener,
-        threads.iter().map(|thread| thread.peers.clone()).collect(),
-        stopped.clone(),
-    ));
+    let queues = threads.iter().map(|thread| (thread.clients.clone(), thread.peers.clone()));
+    let (client_queues, peer_queues) = queues.unzip();
+    let clients = tokio::spawn(accept(client_listener, client_queues, MAX_CLIENTS));
+    let peers = tokio::spawn(accept(peer_listener, peer_queues, MAX_PEERS));
     let http_router = crate::http::router(snapshots.clone(), stopped.clone());
     let http_task = tokio::spawn(async move { axum::serve(http_listener, http_router).await });
 
@@ -336,35 +334,6 @@ fn warnings(config: &Config) -> Vec<String> {
     warnings
 }
 
-/// Hands accepted connections to the shard threads in turn.
-async fn accept(
-    listener: TcpListener,
-    threads: Vec<mpsc::Sender<std::net::TcpStream>>,
-    mut stopped: watch::Receiver<bool>,
-) {
-    let mut next = 0;
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            _ = stopped.changed() => return,
-        };
-        match accepted {
-            Ok((stream, _)) => {
-                let handed = stream.set_nodelay(true).and_then(|()| stream.into_std());
-                if let Ok(stream) = handed {
-                    let _ = threads[next % threads.len()].send(stream).await;
-                    next += 1;
-                }
-            }
-            Err(error) => {
-                tracing::warn!("cannot accept a connection: {error}");
-                // Out of file descriptors, most likely: some will be closed before long.
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
-        }
-    }
-}
-
 /// What the services of a shard thread need.
 #[derive(Clone)]
 struct Services {
@@ -377,8 +346,8 @@ struct Services {
 
 struct ShardThread {
     thread: JoinHandle<()>,
-    clients: mpsc::Sender<std::net::TcpStream>,
-    peers: mpsc::Sender<std::net::TcpStream>,
+    clients: mpsc::Sender<Accepted>,
+    peers: mpsc::Sender<Accepted>,
 }
 
 impl ShardThread {
@@ -402,7 +371,7 @@ impl ShardThread {
     }
 }
 
-type Connections = mpsc::Receiver<std::net::TcpStream>;
+type Connections = mpsc::Receiver<Accepted>;
 
 /// Serves the connections of one shard thread until the node stops and what was under way is done.
 async fn run_services(services: Services, clients: Connections, peers: Connections) {
@@ -471,9 +440,9 @@ fn builder() -> TonicServer {
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
 }
 
-fn incoming(connections: Connections) -> impl tokio_stream::Stream<Item = std::io::Result<TcpStream>> {
+fn incoming(connections: Connections) -> impl tokio_stream::Stream<Item = std::io::Result<Connection>> {
     use tokio_stream::StreamExt;
-    ReceiverStream::new(connections).map(TcpStream::from_std)
+    ReceiverStream::new(connections).map(Connection::open)
 }
 
 async fn until(mut stopped: watch::Receiver<bool>) {
