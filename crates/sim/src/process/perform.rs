@@ -1,0 +1,94 @@
+//! What the machines of a process want, done: this is the place that the real shell fills with sockets, an engine and
+//! threads.
+
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use kvorum_node::{ControlEffect, ControlInput, Effect, Input, PeerShard, ShardIndex};
+
+use super::Process;
+use crate::disk::{Disk, File};
+use crate::environment::Environment;
+use crate::event::Local;
+
+impl Process {
+    pub(super) fn perform(
+        &mut self,
+        shard: usize,
+        effects: &mut Vec<Effect>,
+        inputs: &mut VecDeque<Input>,
+        disk: &mut Disk,
+        env: &mut Environment,
+    ) {
+        for effect in effects.drain(..) {
+            env.trace.record(env.now, format_args!("n{}.{shard} -> {effect:?}", self.host));
+            match effect {
+                Effect::Reply { to, response } => env.reply(to, response),
+                Effect::Send { to, lane: _, tag, message } => {
+                    let from = PeerShard { node: env.id(self.host), shard: ShardIndex(shard as u16) };
+                    if !env.send(from, to, tag, &message) && message.is_request() {
+                        inputs.push_back(Input::Unsent { to: to.node, op: message.op() });
+                    }
+                }
+                Effect::Append { seq, key, record } => disk.append(shard, seq, key, record),
+                Effect::Load { op, key } => match self.disk_delay(env) {
+                    None => inputs.push_back(Input::Loaded { op, result: Ok(disk.load(&key)) }),
+                    // The engine looks at some moment between the question and the answer.
+                    Some(delay) if env.disk_random.permille(500) => {
+                        let input = Input::Loaded { op, result: Ok(disk.load(&key)) };
+                        env.local(self.host, delay, Local::Shard { shard, input });
+                    }
+                    Some(delay) => env.local(self.host, delay, Local::Load { shard, op, key }),
+                },
+                Effect::Scan { op, range, limit_bytes } => match self.disk_delay(env) {
+                    None => inputs.push_back(Input::Scanned { op, result: Ok(disk.scan(&range, limit_bytes)) }),
+                    Some(delay) => env.local(self.host, delay, Local::Scan { shard, op, range, limit_bytes }),
+                },
+                Effect::Report(report) => {
+                    env.local(self.host, self.hop, Local::Control(ControlInput::Reported(report)));
+                }
+            }
+        }
+    }
+
+    /// How long the engine takes to find something; none for what it has in memory.
+    fn disk_delay(&self, env: &mut Environment) -> Option<Duration> {
+        match env.disk_random.below(100) {
+            0..60 => None,
+            60..97 => Some(env.disk_random.micros(50, 2000)),
+            _ => Some(env.disk_random.millis(5, 80)),
+        }
+    }
+
+    pub(super) fn perform_control(&mut self, effects: Vec<ControlEffect>, disk: &mut Disk, env: &mut Environment) {
+        for effect in effects {
+            env.trace.record(env.now, format_args!("n{} -> {effect:?}", self.host));
+            match effect {
+                ControlEffect::Send { to, message } => env.send_control(self.host, &to, &message),
+                ControlEffect::Save { version, state } => self.save(File::State { version, state }, disk, env),
+                ControlEffect::SaveCeiling(ceiling) => self.save(File::Ceiling(ceiling), disk, env),
+                ControlEffect::Publish(view) => self.tell_shards(|| Input::View(Arc::clone(&view)), env),
+                ControlEffect::Ceiling(ceiling) => self.tell_shards(|| Input::ClockCeiling(ceiling), env),
+                ControlEffect::Note(_) => {}
+            }
+        }
+    }
+
+    fn save(&self, file: File, disk: &mut Disk, env: &mut Environment) {
+        if disk.begin_file(file) {
+            self.write_file(env);
+        }
+    }
+
+    pub(super) fn write_file(&self, env: &mut Environment) {
+        let latency = env.disk_random.millis(1, 20);
+        env.local(self.host, latency, Local::FileWritten);
+    }
+
+    fn tell_shards(&self, input: impl Fn() -> Input, env: &mut Environment) {
+        for shard in 0..self.shards.len() {
+            env.local(self.host, self.hop, Local::Shard { shard, input: input() });
+        }
+    }
+}
