@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kvorum_ring::{Member, PartitionTable, Partitions, Replication};
+use kvorum_ring::{Member, PartitionId, PartitionTable, Partitions, Replication};
 
 use crate::{EpochPhase, NodeId, Phase};
 
@@ -51,6 +51,12 @@ pub enum LayoutError {
         index: MemberIndex,
         /// How many there are.
         count: usize,
+    },
+    /// A partition that nobody would hold.
+    #[error("no member holds partition {partition}: do the replication factors name the members' data centres?")]
+    NoReplica {
+        /// The partition.
+        partition: PartitionId,
     },
     /// More members than a row can name.
     #[error("a layout has at most 65535 members, not {count}")]
@@ -112,6 +118,9 @@ impl Layout {
             return Err(LayoutError::UnknownMember { index: *index, count });
         }
         let table = PartitionTable::from_rows(partitions, rows, fallbacks)?;
+        if let Some((partition, _)) = table.rows().find(|(_, row)| row.is_empty()) {
+            return Err(LayoutError::NoReplica { partition });
+        }
         Ok(Self { epoch, replication, members, table })
     }
 
@@ -204,5 +213,7 @@ mod tests {
         assert_eq!(build(vec![member(2), member(1)], vec![vec![0]]), Err(LayoutError::Unsorted));
         assert_eq!(build(vec![member(1), member(1)], vec![vec![0]]), Err(LayoutError::Unsorted));
         assert!(matches!(build(vec![member(1)], vec![]), Err(LayoutError::Ring(_))));
+        let nobody = LayoutError::NoReplica { partition: PartitionId(0) };
+        assert_eq!(build(vec![member(1)], vec![vec![]]), Err(nobody));
     }
 }

@@ -18,6 +18,10 @@ pub mod request;
 pub mod shard;
 mod view;
 
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct ReadmeExamples;
+
 use std::sync::Arc;
 
 pub use control::{Control, ControlConfig, ControlEffect, ControlInput, MemberMeta};

@@ -1,1 +1,7 @@
+//! How the control part behaves: several of them in virtual time, with a network and a disk that the test governs.
 
+mod bench;
+mod founding;
+mod restart;
+mod saving;
+mod status;

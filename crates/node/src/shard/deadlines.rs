@@ -66,4 +66,21 @@ mod tests {
         assert_eq!(deadlines.due(Duration::from_millis(16)), [op(1), op(3)]);
         assert_eq!(deadlines.next(), None);
     }
+
+    #[test]
+    fn years_of_uptime_are_no_reason_to_be_early() {
+        let mut deadlines = Deadlines::default();
+        let year = Duration::from_secs(365 * 24 * 60 * 60);
+        let (now, at) = (10 * year, 10 * year + Duration::from_millis(20));
+        deadlines.add(now, at, Op { slot: 1, generation: 0 });
+        assert_eq!(deadlines.next(), Some(10 * year + Duration::from_millis(24)));
+        assert_eq!(deadlines.due(now), []);
+    }
+
+    #[test]
+    fn what_is_due_far_away_is_not_kept_until_then() {
+        let mut deadlines = Deadlines::default();
+        deadlines.add(Duration::ZERO, Duration::from_secs(300), Op { slot: 1, generation: 0 });
+        assert!(deadlines.next() <= Some(HORIZON));
+    }
 }

@@ -186,4 +186,22 @@ mod tests {
         overlay.settle(LogSeq(2));
         assert_eq!(overlay.len(), 0);
     }
+
+    #[test]
+    fn what_waits_for_a_load_is_counted_and_who_has_ended_waits_no_more() {
+        let mut overlay = Overlay::new(1);
+        let op = |slot| Op { slot, generation: 0 };
+        let from = PeerShard { node: crate::NodeId(2), shard: crate::ShardIndex(0) };
+        let bytes = record(1).as_bytes().len();
+        overlay.base_for(&key("k"), Waiter::Put(op(1)));
+        for slot in [2, 3] {
+            overlay.base_for(&key("k"), Waiter::Replica { from, op: op(slot), record: record(1) });
+        }
+        assert_eq!(overlay.waiting(), (2, 2 * bytes));
+        overlay.forget_waiter(&key("k"), op(2));
+        overlay.forget_waiter(&key("k"), op(1));
+        let waiters = overlay.loaded(&key("k"));
+        assert!(matches!(waiters[..], [Waiter::Replica { .. }, Waiter::Replica { .. }]), "{waiters:?}");
+        assert_eq!(overlay.waiting(), (0, 0));
+    }
 }

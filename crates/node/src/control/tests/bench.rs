@@ -1,0 +1,230 @@
+//! Control parts on a bench: messages arrive at once unless their link is cut, saves succeed at once unless held.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::super::*;
+
+/// The wall clock when a bench is set up, in milliseconds.
+pub(super) const WALL: u64 = 1_000_000;
+pub(super) const CLUSTER: ClusterId = ClusterId(0xc1);
+
+pub(super) fn address(n: u64) -> Address {
+    format!("host{n}:1").into()
+}
+
+pub(super) fn meta(n: u64) -> MemberMeta {
+    MemberMeta {
+        name: format!("n{n}").into(),
+        client: format!("host{n}:2").into(),
+        dc: "dc".into(),
+        rack: "rack".into(),
+        weight: 1,
+        actor: ActorId(n),
+        epoch: 0,
+        bytes: 0,
+        founding: 0,
+    }
+}
+
+/// A node that knows nothing and seeks the first.
+pub(super) fn newcomer(n: u64) -> ControlConfig {
+    ControlConfig {
+        me: NodeId(n),
+        boot: 1,
+        peer: address(n),
+        meta: meta(n),
+        seeds: vec![address(1)],
+        saved: SavedState::default(),
+        clock_floor: Timestamp::MIN,
+        founding: None,
+        gossip: gossip::Config::default(),
+        seed: n,
+    }
+}
+
+/// A node that founds a cluster when so many are present.
+pub(super) fn founder(n: u64, nodes: u32) -> ControlConfig {
+    ControlConfig {
+        saved: SavedState { cluster: Some(CLUSTER), ..SavedState::default() },
+        founding: Some(Founding {
+            nodes,
+            partitions: Partitions::new(8).unwrap(),
+            replication: Replication::PerCentre(3),
+        }),
+        ..newcomer(n)
+    }
+}
+
+/// One control part, what it said, and its disk.
+pub(super) struct Process {
+    pub(super) control: Control,
+    pub(super) views: Vec<Arc<View>>,
+    pub(super) ceilings: Vec<Timestamp>,
+    notes: Vec<Note>,
+    /// Saves wait for [`Bench::finish_saves`].
+    pub(super) hold_saves: bool,
+    pub(super) saves: VecDeque<(u64, SavedState)>,
+    pub(super) ceiling_saves: VecDeque<Timestamp>,
+    /// What is durable.
+    pub(super) disk: SavedState,
+    pub(super) disk_ceiling: Timestamp,
+}
+
+impl Process {
+    pub(super) fn notes(&mut self) -> Vec<Note> {
+        core::mem::take(&mut self.notes)
+    }
+
+    pub(super) fn view(&self) -> &View {
+        self.views.last().expect("a view is published at once")
+    }
+}
+
+#[derive(Default)]
+pub(super) struct Bench {
+    pub(super) elapsed: Duration,
+    processes: BTreeMap<Address, Process>,
+    /// Who cannot reach whom.
+    cuts: BTreeSet<(Address, Address)>,
+    /// What was sent, for the tests that look at it: from whom, to whom, what.
+    pub(super) wire: Vec<(Address, Address, ControlMessage)>,
+}
+
+impl Bench {
+    pub(super) fn now(&self) -> Now {
+        Now { elapsed: self.elapsed, unix_ms: WALL + u64::try_from(self.elapsed.as_millis()).unwrap() }
+    }
+
+    pub(super) fn start(&mut self, config: ControlConfig) {
+        self.start_with(config, false);
+    }
+
+    /// Starts a process, whose saves may wait.
+    pub(super) fn start_with(&mut self, config: ControlConfig, hold_saves: bool) {
+        let mut effects = Vec::new();
+        let (peer, disk, disk_ceiling) = (Address::clone(&config.peer), config.saved.clone(), config.clock_floor);
+        let control = Control::new(config, self.now(), &mut effects);
+        let process = Process {
+            control,
+            views: Vec::new(),
+            ceilings: Vec::new(),
+            notes: Vec::new(),
+            hold_saves,
+            saves: VecDeque::new(),
+            ceiling_saves: VecDeque::new(),
+            disk,
+            disk_ceiling,
+        };
+        self.processes.insert(Address::clone(&peer), process);
+        self.perform(peer, effects);
+    }
+
+    /// Ends a process, and gives what it leaves behind.
+    pub(super) fn kill(&mut self, n: u64) -> Process {
+        self.processes.remove(&address(n)).expect("it runs")
+    }
+
+    pub(super) fn at(&mut self, n: u64) -> &mut Process {
+        self.processes.get_mut(&address(n)).expect("it runs")
+    }
+
+    pub(super) fn cut(&mut self, from: u64, to: u64) {
+        self.cuts.insert((address(from), address(to)));
+    }
+
+    pub(super) fn tell(&mut self, n: u64, input: ControlInput) {
+        self.give(address(n), input);
+    }
+
+    /// Says something to a process as from another, of some cluster.
+    pub(super) fn say(&mut self, n: u64, from: u64, cluster: Option<ClusterId>, body: ControlBody) {
+        let message = ControlMessage { cluster, from: NodeId(from), reply_to: address(from), body };
+        self.tell(n, ControlInput::Message(message));
+    }
+
+    fn give(&mut self, to: Address, input: ControlInput) {
+        let (now, mut effects) = (self.now(), Vec::new());
+        let Some(process) = self.processes.get_mut(&to) else { return };
+        process.control.handle(now, input, &mut effects);
+        self.perform(to, effects);
+    }
+
+    fn perform(&mut self, me: Address, effects: Vec<ControlEffect>) {
+        let mut inputs = Vec::new();
+        for effect in effects {
+            let process = self.processes.get_mut(&me).expect("it runs");
+            match effect {
+                ControlEffect::Send { to, message } => {
+                    self.wire.push((Address::clone(&me), Address::clone(&to), message.clone()));
+                    if !self.cuts.contains(&(Address::clone(&me), Address::clone(&to))) {
+                        inputs.push((to, ControlInput::Message(message)));
+                    }
+                }
+                ControlEffect::Save { version, state } => process.saves.push_back((version, state)),
+                ControlEffect::SaveCeiling(ceiling) => process.ceiling_saves.push_back(ceiling),
+                ControlEffect::Publish(view) => process.views.push(view),
+                ControlEffect::Ceiling(ceiling) => process.ceilings.push(ceiling),
+                ControlEffect::Note(note) => process.notes.push(note),
+            }
+        }
+        if !self.processes[&me].hold_saves {
+            self.finish_saves_at(&me);
+        }
+        for (to, input) in inputs {
+            self.give(to, input);
+        }
+    }
+
+    /// Makes durable what waits for it.
+    pub(super) fn finish_saves(&mut self, n: u64) {
+        self.finish_saves_at(&address(n));
+    }
+
+    fn finish_saves_at(&mut self, me: &Address) {
+        loop {
+            let process = self.processes.get_mut(me).expect("it runs");
+            if let Some((version, state)) = process.saves.pop_front() {
+                process.disk = state;
+                self.give(Address::clone(me), ControlInput::Saved { version });
+            } else if let Some(ceiling) = process.ceiling_saves.pop_front() {
+                process.disk_ceiling = ceiling;
+                self.give(Address::clone(me), ControlInput::CeilingSaved(ceiling));
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// Lets time pass.
+    pub(super) fn run(&mut self, span: Duration) {
+        let end = self.elapsed + span;
+        loop {
+            let next =
+                self.processes.iter().filter_map(|(me, it)| Some((it.control.next_timeout()?, Address::clone(me))));
+            let Some((at, me)) = next.min().filter(|(at, _)| *at <= end) else { break };
+            self.elapsed = self.elapsed.max(at);
+            let (now, mut effects) = (self.now(), Vec::new());
+            self.processes.get_mut(&me).expect("it runs").control.handle_timeout(now, &mut effects);
+            self.perform(me, effects);
+        }
+        self.elapsed = end;
+    }
+}
+
+pub(super) fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+/// Three nodes that have founded a cluster.
+pub(super) fn founded() -> Bench {
+    let mut bench = Bench::default();
+    bench.start(founder(1, 3));
+    bench.start(newcomer(2));
+    bench.start(newcomer(3));
+    bench.run(seconds(5));
+    for n in 1..=3 {
+        assert!(bench.at(n).control.is_ready(), "node {n} has the layout");
+        bench.at(n).notes();
+    }
+    bench
+}
