@@ -5,6 +5,7 @@ use std::net::TcpStream;
 
 use kvorum_wire::v1;
 use tonic::Code;
+use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -30,12 +31,13 @@ fn a_node_answers_health_checks_and_unary_calls() {
     let endpoint = format!("http://{}", node.client);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        let mut health = HealthClient::connect(endpoint.clone()).await.unwrap();
+        let channel = Endpoint::from_shared(endpoint).unwrap().connect().await.unwrap();
+        let mut health = HealthClient::new(channel.clone());
         let check = HealthCheckRequest { service: "kvorum.v1.Kv".to_owned() };
         let answer = health.check(check).await.unwrap().into_inner();
         assert_eq!(answer.status(), ServingStatus::Serving);
 
-        let mut kv = KvClient::connect(endpoint).await.unwrap();
+        let mut kv = KvClient::new(channel);
         let puts =
             ["a", "b", "c"].map(|key| v1::PutRequest { key: key.into(), value: "v".into(), ..Default::default() });
         let batch = kv.batch_put(v1::BatchPutRequest { puts: puts.to_vec() }).await.unwrap().into_inner();

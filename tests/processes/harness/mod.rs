@@ -5,8 +5,10 @@
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{OnceLock, mpsc};
 use std::time::{Duration, Instant};
 
@@ -75,12 +77,17 @@ impl Process {
 
     /// Waits for a line of output that begins so.
     pub(crate) fn line(&self, prefix: &str) -> String {
+        self.try_line(prefix)
+            .unwrap_or_else(|| panic!("{} never printed a line that begins with {prefix:?}", self.name))
+    }
+
+    fn try_line(&self, prefix: &str) -> Option<String> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(line) if line.starts_with(prefix) => return line,
+                Ok(line) if line.starts_with(prefix) => return Some(line),
                 Ok(_) => {}
-                Err(error) => panic!("{} never printed a line that begins with {prefix:?}: {error}", self.name),
+                Err(_) => return None,
             }
         }
     }
@@ -108,6 +115,17 @@ impl Drop for Process {
     }
 }
 
+/// A free port below those that the system hands out by itself: a node that is killed must find its port free again,
+/// and not taken by somebody's outgoing connection.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 12_000 + (std::process::id() % 160) as u16 * 100;
+    wait_for("a port is free", || {
+        let port = 12_000 + (first - 12_000 + NEXT.fetch_add(1, Ordering::Relaxed)) % 18_000;
+        TcpListener::bind(("127.0.0.1", port)).is_ok().then_some(port)
+    })
+}
+
 /// One node of a cluster under test, running or not.
 pub(crate) struct Node {
     pub(crate) name: String,
@@ -122,18 +140,10 @@ pub(crate) struct Node {
 
 impl Node {
     fn start(directory: &Path, name: &str, flags: &[&str]) -> Self {
-        let any = "127.0.0.1:0".to_owned();
+        let [client, peer, http] = [(); 3].map(|()| format!("127.0.0.1:{}", free_port()));
         let flags = flags.iter().map(ToString::to_string).collect();
         let directory = directory.to_owned();
-        let mut node = Self {
-            name: name.to_owned(),
-            client: any.clone(),
-            http: any.clone(),
-            peer: any,
-            directory,
-            flags,
-            process: None,
-        };
+        let mut node = Self { name: name.to_owned(), client, http, peer, directory, flags, process: None };
         node.restart();
         node
     }
@@ -166,7 +176,8 @@ impl Node {
     /// Starts it, on the ports it had before, and waits until it is ready.
     pub(crate) fn restart(&mut self) {
         self.launch();
-        let ready = self.process.as_ref().unwrap().line("ready ");
+        let ready = self.process.as_ref().unwrap().try_line("ready ");
+        let ready = ready.unwrap_or_else(|| panic!("{} did not get ready; its log:\n{}", self.name, self.log()));
         let field = |key: &str| {
             let found = ready.split_whitespace().find_map(|word| word.strip_prefix(key)?.strip_prefix('='));
             found.unwrap_or_else(|| panic!("the ready line has no {key}: {ready}")).to_owned()
