@@ -10,7 +10,7 @@ use anyhow::{Context, Result, anyhow, bail};
 use bytesize::ByteSize;
 use kvorum_ring::{MAX_WEIGHT, Partitions, Replication};
 use kvorum_server::Config;
-use kvorum_server::config::{FoundingConfig, default_memory, default_shards};
+use kvorum_server::config::{DEFAULT_PAIR_BYTES, FoundingConfig, PAIR_BYTES_RANGE, default_memory, default_shards};
 use kvorum_server::engine::{Durability, EngineKind};
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +82,10 @@ pub(crate) struct Settings {
     #[arg(long, env = "KVORUM_INITIAL_NODES", value_name = "N")]
     pub(crate) initial_nodes: Option<u32>,
 
+    /// For the founder: the largest key and value together, 1KiB to 1MiB [default: 10KiB]
+    #[arg(long, env = "KVORUM_MAX_PAIR", value_name = "SIZE")]
+    pub(crate) max_pair: Option<String>,
+
     /// The budget for caches, like 512MiB [default: a quarter of the machine's memory]
     #[arg(long, env = "KVORUM_MEMORY", value_name = "SIZE")]
     pub(crate) memory: Option<String>,
@@ -130,6 +134,7 @@ impl Settings {
             partitions: self.partitions.or(below.partitions),
             replication: self.replication.or(below.replication),
             initial_nodes: self.initial_nodes.or(below.initial_nodes),
+            max_pair: self.max_pair.or(below.max_pair),
             memory: self.memory.or(below.memory),
             shards: self.shards.or(below.shards),
             log: self.log.or(below.log),
@@ -198,6 +203,7 @@ impl Settings {
                 partitions: Partitions::new(self.partitions.unwrap_or(256))
                     .map_err(|error| anyhow!("--partitions: {error}"))?,
                 replication: parse::<Replication>("replication", self.replication.as_deref().unwrap_or("3"))?,
+                pair_bytes: pair_bytes(self.max_pair.as_deref())?,
             },
             memory: self
                 .memory
@@ -207,6 +213,13 @@ impl Settings {
             shards,
         })
     }
+}
+
+fn pair_bytes(given: Option<&str>) -> Result<u32> {
+    let Some(text) = given else { return Ok(DEFAULT_PAIR_BYTES) };
+    let bytes = parse::<ByteSize>("max-pair", text)?.0;
+    let allowed = u32::try_from(bytes).ok().filter(|bytes| PAIR_BYTES_RANGE.contains(bytes));
+    allowed.ok_or_else(|| anyhow!("--max-pair {text}: 1KiB to 1MiB are allowed"))
 }
 
 fn parse<T: FromStr<Err: Display>>(flag: &str, text: &str) -> Result<T> {

@@ -62,6 +62,8 @@ pub struct Founding {
     pub partitions: Partitions,
     /// How many replicas each data centre keeps.
     pub replication: Replication,
+    /// The largest key and value together, in bytes.
+    pub pair_bytes: u32,
 }
 
 /// What a node keeps over restarts, apart from its data, identity and clock ceiling.
@@ -550,7 +552,8 @@ impl Control {
         if founders.len() < founding.nodes as usize {
             return;
         }
-        match Layout::found(founding.partitions, &founding.replication, founders) {
+        let layout = Layout::found(founding.partitions, &founding.replication, founders);
+        match layout.and_then(|layout| layout.with_pair_bytes(founding.pair_bytes)) {
             Ok(layout) => self.adopt(Arc::new(layout)),
             Err(error) => {
                 self.founding = None;

@@ -17,7 +17,13 @@ pub struct Layout {
     replication: Replication,
     members: Vec<LayoutMember>,
     table: PartitionTable<MemberIndex>,
+    pair_bytes: u32,
 }
+
+/// The largest key and value together that a cluster takes unless its founder decides otherwise, in bytes.
+pub const DEFAULT_PAIR_BYTES: u32 = 10 << 10;
+/// What its founder may decide on, in bytes.
+pub const PAIR_BYTES_RANGE: core::ops::RangeInclusive<u32> = 1 << 10..=1 << 20;
 
 /// A node as the layout was computed from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +63,12 @@ pub enum LayoutError {
     NoReplica {
         /// The partition.
         partition: PartitionId,
+    },
+    /// The limit of pairs lies outside [`PAIR_BYTES_RANGE`].
+    #[error("the limit of a pair is {} to {} bytes, not {pair_bytes}", PAIR_BYTES_RANGE.start(), PAIR_BYTES_RANGE.end())]
+    PairBytes {
+        /// What it was.
+        pair_bytes: u32,
     },
     /// More members than a row can name.
     #[error("a layout has at most 65535 members, not {count}")]
@@ -121,7 +133,26 @@ impl Layout {
         if let Some((partition, _)) = table.rows().find(|(_, row)| row.is_empty()) {
             return Err(LayoutError::NoReplica { partition });
         }
-        Ok(Self { epoch, replication, members, table })
+        Ok(Self { epoch, replication, members, table, pair_bytes: DEFAULT_PAIR_BYTES })
+    }
+
+    /// The same layout for a cluster with another limit of pairs: it travels with the layout, so that every node has
+    /// the same.
+    ///
+    /// # Errors
+    /// When the limit lies outside [`PAIR_BYTES_RANGE`].
+    pub fn with_pair_bytes(self, pair_bytes: u32) -> Result<Self, LayoutError> {
+        if PAIR_BYTES_RANGE.contains(&pair_bytes) {
+            Ok(Self { pair_bytes, ..self })
+        } else {
+            Err(LayoutError::PairBytes { pair_bytes })
+        }
+    }
+
+    /// The largest key and value together, in bytes.
+    #[must_use]
+    pub fn pair_bytes(&self) -> u32 {
+        self.pair_bytes
     }
 
     /// Its version: 1 for the founding one.

@@ -27,7 +27,7 @@ use std::sync::Arc;
 pub use control::{Control, ControlConfig, ControlEffect, ControlInput, MemberMeta};
 pub use id::{ActorId, ClusterId, EpochPhase, KeyspaceId, NodeId, PeerShard, Phase, ShardIndex};
 pub use key::{BadStoredKey, KeyRange, StoredKey};
-pub use layout::{Layout, LayoutError, LayoutMember, MemberIndex};
+pub use layout::{DEFAULT_PAIR_BYTES, Layout, LayoutError, LayoutMember, MemberIndex, PAIR_BYTES_RANGE};
 pub use message::{ControlBody, ControlMessage, Lane, Message, Rows, row_weight};
 pub use now::Now;
 pub use op::Op;

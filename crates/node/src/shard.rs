@@ -208,8 +208,6 @@ pub enum Report {
 pub struct Limits {
     /// The longest key, in bytes: 1 KiB.
     pub key_bytes: usize,
-    /// The largest key and value together, in bytes: 10 KiB. One setting for the whole cluster.
-    pub pair_bytes: usize,
     /// Operations in flight before new ones are refused as overload: 65 536. What other coordinators wait for
     /// counts too.
     pub operations: usize,
@@ -221,13 +219,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            key_bytes: 1024,
-            pair_bytes: 10 * 1024,
-            operations: 65_536,
-            undurable_bytes: 64 << 20,
-            timeout: Duration::from_secs(300),
-        }
+        Self { key_bytes: 1024, operations: 65_536, undurable_bytes: 64 << 20, timeout: Duration::from_secs(300) }
     }
 }
 
@@ -446,13 +438,13 @@ impl Shard {
                 format!("this node cannot serve: {error}; look at its log, then restart it"),
             );
         }
-        if let Some(key) = request.operation.key() {
-            let value = if let Operation::Put { value, .. } = &request.operation { value.len() } else { 0 };
-            check_pair(&self.limits, key.len(), value)?;
-        }
         let Some(layout) = &self.view.layout else {
             return refuse(FailureKind::Rejected, format!("not ready: {}", self.view.not_ready_because()));
         };
+        if let Some(key) = request.operation.key() {
+            let value = if let Operation::Put { value, .. } = &request.operation { value.len() } else { 0 };
+            check_pair(self.limits.key_bytes, layout.pair_bytes() as usize, key.len(), value)?;
+        }
         if let Operation::Scan(scan) = &request.operation
             && !layout.partitions().contains(scan.partition)
         {
@@ -621,13 +613,13 @@ fn emit(out: &mut impl Extend<Effect>, effect: Effect) {
     out.extend(core::iter::once(effect));
 }
 
-fn check_pair(limits: &Limits, key: usize, value: usize) -> Result<(), Failure> {
+fn check_pair(key_limit: usize, pair_limit: usize, key: usize, value: usize) -> Result<(), Failure> {
     let message = if key == 0 {
         "the key is empty; a key has at least one byte".to_owned()
-    } else if key > limits.key_bytes {
-        format!("the key has {key} bytes; at most {} are allowed", limits.key_bytes)
-    } else if key + value > limits.pair_bytes {
-        format!("key and value together have {} bytes; at most {} are allowed", key + value, limits.pair_bytes)
+    } else if key > key_limit {
+        format!("the key has {key} bytes; at most {} are allowed", key_limit)
+    } else if key + value > pair_limit {
+        format!("key and value together have {} bytes; at most {} are allowed", key + value, pair_limit)
     } else {
         return Ok(());
     };

@@ -60,6 +60,7 @@ impl v1::admin_server::Admin for AdminService {
             members: members.collect(),
             warnings: status.warnings.into_iter().chain(self.warnings.iter().cloned()).collect(),
             answered_by: self.name.clone(),
+            pair_bytes: self.snapshot.borrow().view.layout.as_ref().map_or(0, |layout| layout.pair_bytes()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }))
     }

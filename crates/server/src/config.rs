@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub use kvorum_node::{DEFAULT_PAIR_BYTES, PAIR_BYTES_RANGE};
 use kvorum_ring::{Partitions, Replication};
 
 use crate::engine::{Durability, EngineKind};
@@ -53,6 +54,8 @@ pub struct FoundingConfig {
     pub partitions: Partitions,
     /// How many replicas each data centre keeps.
     pub replication: Replication,
+    /// The largest key and value together, in bytes.
+    pub pair_bytes: u32,
 }
 
 /// K when none is configured: half the cores leave room for the log, the disks and the clients.

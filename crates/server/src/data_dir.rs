@@ -99,6 +99,8 @@ pub struct FoundingIdentity {
     pub partitions: u32,
     /// As `--replication` takes it.
     pub replication: String,
+    /// The largest key and value together, in bytes.
+    pub pair_bytes: u32,
 }
 
 impl Identity {
@@ -112,8 +114,8 @@ impl Identity {
 impl FoundingIdentity {
     /// What a founder decides.
     #[must_use]
-    pub fn new(cluster: ClusterId, nodes: u32, partitions: u32, replication: String) -> Self {
-        Self { cluster: cluster.to_string(), nodes, partitions, replication }
+    pub fn new(cluster: ClusterId, nodes: u32, partitions: u32, replication: String, pair_bytes: u32) -> Self {
+        Self { cluster: cluster.to_string(), nodes, partitions, replication, pair_bytes }
     }
 
     /// The cluster it founds.
@@ -308,7 +310,7 @@ mod tests {
         let temp = tempfile::tempdir().unwrap();
         let dir = DataDir::open(temp.path()).unwrap();
         assert_eq!(dir.identity().unwrap(), None);
-        let founding = FoundingIdentity::new(ClusterId(7), 3, 64, "3".to_owned());
+        let founding = FoundingIdentity::new(ClusterId(7), 3, 64, "3".to_owned(), 10_240);
         let identity = DataDir::new_identity(NodeId(0xab), "sled".to_owned(), Some(founding));
         dir.save_identity(&identity).unwrap();
         assert_eq!(dir.identity().unwrap(), Some(identity.clone()));

@@ -286,7 +286,13 @@ fn take_identity(data_dir: &DataDir, config: &Config) -> Result<Identity, Server
                 let founding = &config.founding;
                 let (nodes, partitions) = (founding.nodes, founding.partitions.count());
                 random().map(|cluster| {
-                    FoundingIdentity::new(ClusterId(cluster), nodes, partitions, founding.replication.to_string())
+                    FoundingIdentity::new(
+                        ClusterId(cluster),
+                        nodes,
+                        partitions,
+                        founding.replication.to_string(),
+                        founding.pair_bytes,
+                    )
                 })
             });
             DataDir::new_identity(NodeId(random()?), engine.clone(), founding.transpose()?)
@@ -312,6 +318,7 @@ fn founding(data_dir: &DataDir, identity: &Identity, saved: &mut SavedState) -> 
         nodes: founding.nodes,
         partitions: kvorum_ring::Partitions::new(founding.partitions).map_err(damaged)?,
         replication: founding.replication.parse().map_err(damaged)?,
+        pair_bytes: founding.pair_bytes,
     }))
 }
 

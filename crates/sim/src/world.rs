@@ -65,6 +65,7 @@ impl World {
             nodes: config.nodes as u32,
             partitions,
             replication: Replication::PerCentre(config.replication),
+            pair_bytes: kvorum_node::DEFAULT_PAIR_BYTES,
         };
         let cluster = ClusterId(env.identities.next());
         let host = |host: HostIndex| {

@@ -155,6 +155,7 @@ pub(crate) fn layout_to_wire(layout: &Layout) -> v1::Layout {
         epoch: layout.epoch(),
         replication: layout.replication().to_string(),
         partitions: layout.partitions().count(),
+        pair_bytes: layout.pair_bytes(),
         members: layout
             .members()
             .iter()
@@ -197,7 +198,8 @@ fn layout_from_wire(layout: v1::Layout) -> Result<Layout, BadControl> {
     let rows = replicas.into_iter().map(indexes).collect::<Result<_, _>>()?;
     let fallbacks = fallbacks.into_iter().map(indexes).collect::<Result<_, _>>()?;
     let members = layout.members.into_iter().map(member).collect();
-    Ok(Layout::from_parts(layout.epoch, replication, members, partitions, rows, fallbacks)?)
+    let found = Layout::from_parts(layout.epoch, replication, members, partitions, rows, fallbacks)?;
+    Ok(found.with_pair_bytes(layout.pair_bytes)?)
 }
 
 pub(crate) fn saved_state_to_wire(state: &SavedState) -> v1::SavedState {
@@ -233,7 +235,9 @@ mod tests {
             weight: 2,
         };
         let members = (1..=4).map(member).collect();
-        Layout::found(Partitions::new(16).unwrap(), &Replication::PerCentre(3), members).unwrap()
+        Layout::found(Partitions::new(16).unwrap(), &Replication::PerCentre(3), members)
+            .and_then(|layout| layout.with_pair_bytes(65_536))
+            .unwrap()
     }
 
     #[test]

@@ -50,6 +50,7 @@ pub(super) fn founder(n: u64, nodes: u32) -> ControlConfig {
             nodes,
             partitions: Partitions::new(8).unwrap(),
             replication: Replication::PerCentre(3),
+            pair_bytes: crate::DEFAULT_PAIR_BYTES,
         }),
         ..newcomer(n)
     }
