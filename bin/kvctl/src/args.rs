@@ -1,0 +1,281 @@
+//! Owns the command line: names, flags, help, and their validated values. What a command does with
+//! them is in the command's own file.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use kvorum_client::{Bytes, Level, Retry};
+
+use crate::duration;
+use crate::exit::Failure;
+use crate::format::Format;
+
+/// Reads and writes keys, imports and exports, and shows a cluster to its operators.
+#[derive(Debug, Parser)]
+#[command(
+    name = "kvctl",
+    version,
+    after_help = "Examples:
+  kvctl put user:1 Ada
+  kvctl get user:1 -o json
+  kvctl -e 127.0.0.1:7410 status
+  KVORUM_ENDPOINT=n1:7400,n2:7400 kvctl import packages.tsv
+
+Exit codes: 0 done, 1 not found, 2 usage, 3 unavailable, timed out or in
+doubt, 4 refused, 5 anything else."
+)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes, before or after its name.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Global {
+    /// The nodes to go through, the first that works
+    #[arg(
+        short,
+        long = "endpoint",
+        value_name = "HOST:PORT",
+        env = "KVORUM_ENDPOINT",
+        default_value = "127.0.0.1:7400",
+        value_delimiter = ',',
+        global = true
+    )]
+    pub(crate) endpoints: Vec<String>,
+    /// The keyspace
+    #[arg(short, long, value_name = "NAME", default_value = "default", global = true)]
+    pub(crate) keyspace: String,
+    /// text for people, json for programs
+    #[arg(short, long, value_enum, default_value_t = Output::Text, global = true)]
+    pub(crate) output: Output,
+    /// How long each request may take, retries included
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse, default_value = "5s", global = true)]
+    pub(crate) timeout: Duration,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    Text,
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Write a key
+    #[command(after_help = "Examples:
+  kvctl put user:1 Ada
+  kvctl put code:17 839201 --ttl 10m
+  kvctl put config - -w all < config.json      the value from standard input
+  kvctl put -- -key -value                     what begins with a dash")]
+    Put(PutArgs),
+    /// Read a key
+    #[command(after_help = "Examples:
+  kvctl get user:1
+  kvctl get user:1 -r all -o json
+
+Exits with 1 when the key does not exist.")]
+    Get(GetArgs),
+    /// Delete a key
+    #[command(after_help = "Examples:
+  kvctl del user:1
+  kvctl del user:1 -w all")]
+    Del(DelArgs),
+    /// Write the pairs of a file
+    #[command(after_help = "Examples:
+  kvctl import packages.tsv
+  kvctl import dump.jsonl -w all
+  kvctl import dump.tsv --from-line 40001      go on where an import stopped
+  zcat dump.tsv.gz | kvctl import -
+
+tsv: key<TAB>value; tab, newline, carriage return and backslash are written
+\\t \\n \\r \\\\; before anything else a backslash is a backslash.
+jsonl: {\"key\":..,\"value\":..} to a line, with \"key_encoding\":\"base64\" or
+\"encoding\":\"base64\" where it is no UTF-8, and \"expires_at\" in milliseconds
+since 1970.
+
+Bad lines are reported with their number, the rest goes on, and the exit code
+is 4. The last line of a key wins. A write in doubt is tried again within the
+timeout, since the same pair once more does no harm. When a pair cannot be
+stored the import stops and says how to go on.")]
+    Import(ImportArgs),
+    /// Read all pairs into a file or to standard output
+    #[command(after_help = "Examples:
+  kvctl export > dump.tsv
+  kvctl export dump.jsonl
+  kvctl export dump.jsonl --resume             go on with an export that broke
+
+A file takes its name when it is whole; until then it is FILE.partial. The
+order is by partition, then by key. It is no snapshot: what is written
+meanwhile may or may not be in it. tsv carries neither expiry nor concurrent
+values; jsonl does.")]
+    Export(ExportArgs),
+    /// Show the members of the cluster as a node sees them
+    #[command(after_help = "Examples:
+  kvctl status
+  kvctl status -e n2:7400 -o json")]
+    Status,
+    /// Show the balance of the layout, or where a key lives
+    #[command(after_help = "Examples:
+  kvctl ring
+  kvctl ring user:1 -o json")]
+    Ring {
+        /// The key; without it, the balance
+        key: Option<OsString>,
+    },
+    /// Print the completion script of a shell
+    #[command(after_help = "Examples:
+  kvctl completions bash > /etc/bash_completion.d/kvctl
+  kvctl completions zsh > ~/.zfunc/_kvctl")]
+    Completions {
+        /// The shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct PutArgs {
+    /// The key
+    pub(crate) key: OsString,
+    /// The value; - reads it from standard input
+    #[arg(allow_negative_numbers = true)]
+    pub(crate) value: OsString,
+    /// How long it lives, such as 500ms 30s 5m 2h
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse_positive)]
+    pub(crate) ttl: Option<Duration>,
+    /// How many replicas must hold it: one two three quorum all local_quorum each_quorum or a number
+    #[arg(short, long = "write-level", value_name = "LEVEL")]
+    pub(crate) write: Option<Level>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct GetArgs {
+    /// The key
+    pub(crate) key: OsString,
+    /// How many replicas must answer: one two three quorum all local_quorum each_quorum or a number
+    #[arg(short, long = "read-level", value_name = "LEVEL")]
+    pub(crate) read: Option<Level>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DelArgs {
+    /// The key
+    pub(crate) key: OsString,
+    /// How many replicas must hold the deletion
+    #[arg(short, long = "write-level", value_name = "LEVEL")]
+    pub(crate) write: Option<Level>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ImportArgs {
+    /// The file; - is standard input
+    pub(crate) file: PathBuf,
+    /// How many replicas must hold each pair
+    #[arg(short, long = "write-level", value_name = "LEVEL")]
+    pub(crate) write: Option<Level>,
+    /// By default jsonl for files of that name, tsv for others
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
+    /// Skip the lines before this one
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) from_line: u64,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ExportArgs {
+    /// The file; - or nothing is standard output
+    pub(crate) file: Option<PathBuf>,
+    /// How many replicas must answer for each partition
+    #[arg(short, long = "read-level", value_name = "LEVEL")]
+    pub(crate) read: Option<Level>,
+    /// By default jsonl for files of that name, tsv for others
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
+    /// Go on with an export to the same file that broke, if there is one
+    #[arg(long, requires = "file")]
+    pub(crate) resume: bool,
+}
+
+impl Command {
+    /// Somebody waits for a single request; a bulk command rather rides over a disturbance.
+    pub(crate) fn retry(&self) -> Retry {
+        match self {
+            Command::Import(_) | Command::Export(_) => Retry::UntilTimeout,
+            _ => Retry::OnceAround,
+        }
+    }
+}
+
+pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Args, clap::Error> {
+    Args::try_parse_from(args)
+}
+
+/// An argument as the bytes that were typed.
+pub(crate) fn bytes(argument: OsString) -> Bytes {
+    argument.into_encoded_bytes().into()
+}
+
+pub(crate) fn completions(shell: Shell) -> Result<(), Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "kvctl", &mut script);
+    crate::output::print(&script)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Args, clap::Error> {
+        super::parse(line.split(' ').map(OsString::from))
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn global_flags_stand_before_or_after_the_command() {
+        let flags = "-e a:1,b:2 -k sessions -o json --timeout 300ms";
+        for line in [format!("kvctl {flags} get key"), format!("kvctl get key {flags}")] {
+            let global = parse(&line).unwrap().global;
+            assert_eq!(global.endpoints, ["a:1", "b:2"]);
+            assert_eq!((global.keyspace.as_str(), global.output), ("sessions", Output::Json));
+            assert_eq!(global.timeout, Duration::from_millis(300));
+        }
+    }
+
+    #[test]
+    fn values_may_be_negative_numbers_or_a_dash() {
+        for value in ["-5", "-", "-1.5"] {
+            let args = parse(&format!("kvctl put key {value} -w all")).unwrap();
+            let Command::Put(put) = args.command else { panic!("{args:?}") };
+            assert_eq!((put.value, put.write), (value.into(), Some(Level::All)));
+        }
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused() {
+        for line in [
+            "kvctl",
+            "kvctl frob",
+            "kvctl get",
+            "kvctl get a b",
+            "kvctl get a -r most",
+            "kvctl get a -r 65",
+            "kvctl put a b --ttl 0s",
+            "kvctl put a b --ttl 5",
+            "kvctl status --timeout 5x",
+            "kvctl import f --from-line 0",
+            "kvctl import f --format csv",
+            "kvctl export --resume",
+        ] {
+            assert!(parse(line).is_err(), "{line}");
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! Owns the calls about the cluster itself: unary, rare, each on a connection of its own. They are
+//! reads: each known node is asked once, until one answers.
+
+use core::time::Duration;
+
+use kvorum_wire::v1::admin_client::AdminClient;
+use kvorum_wire::v1::{RingRequest, RingResponse, StatusRequest, StatusResponse, TopologyRequest, TopologyResponse};
+use tokio::time::{Instant, timeout_at};
+use tonic::transport::Channel;
+use tonic::{Code, Response, Status};
+
+use crate::error::{Error, Outcome};
+use crate::node::Node;
+use crate::perform::{Failures, plain, unreachable};
+use crate::route::{Routes, Target};
+use crate::session::{CONNECT_TIMEOUT, Failure};
+
+pub(crate) async fn status(routes: &Routes, timeout: Duration) -> Result<StatusResponse, Error> {
+    let call = async |mut node: AdminClient<Channel>| node.status(StatusRequest {}).await;
+    ask(routes, timeout, call).await
+}
+
+pub(crate) async fn ring(routes: &Routes, timeout: Duration, key: Option<&[u8]>) -> Result<RingResponse, Error> {
+    let request = RingRequest { key: key.map(|key| key.to_vec().into()) };
+    let call = async |mut node: AdminClient<Channel>| node.ring(request.clone()).await;
+    ask(routes, timeout, call).await
+}
+
+pub(crate) async fn topology(routes: &Routes, timeout: Duration) -> Result<TopologyResponse, Error> {
+    let call = async |mut node: AdminClient<Channel>| node.topology(TopologyRequest {}).await;
+    ask(routes, timeout, call).await
+}
+
+async fn ask<T>(
+    routes: &Routes,
+    timeout: Duration,
+    call: impl AsyncFn(AdminClient<Channel>) -> Result<Response<T>, Status>,
+) -> Result<T, Error> {
+    let deadline = Instant::now() + timeout;
+    let mut failures = Failures::default();
+    let mut tour = routes.tour(Target::Anything);
+    while let Some(node) = tour.next() {
+        let now = Instant::now();
+        let left = deadline.saturating_duration_since(now);
+        if left.is_zero() {
+            break;
+        }
+        let wait = if tour.has_next() { left / 2 } else { left };
+        let connect_by = now + wait.min(CONNECT_TIMEOUT);
+        let connected = match timeout_at(connect_by, node.endpoint().connect()).await {
+            Ok(connected) => connected.map_err(Failure::from),
+            Err(_) => Err(Failure::Unaccepted),
+        };
+        let channel = match connected {
+            Ok(channel) => channel,
+            Err(failure) => {
+                failures.add(unreachable(&node, failure));
+                continue;
+            }
+        };
+        let client = AdminClient::new(channel).max_decoding_message_size(64 * 1024 * 1024);
+        match timeout_at(now + wait, call(client)).await {
+            Ok(Ok(answer)) => return Ok(answer.into_inner()),
+            Ok(Err(status)) => failures.add(refused(&node, status)),
+            Err(_) => {
+                node.avoid();
+                let message = format!("no word from it within {wait:.1?}");
+                failures.add(Error::TimedOut { endpoint: node.address().into(), message });
+            }
+        }
+    }
+    Err(failures.into_error())
+}
+
+fn refused(node: &Node, status: Status) -> Error {
+    let endpoint = node.address().to_owned();
+    let message = plain(status.message().to_owned());
+    match status.code() {
+        Code::InvalidArgument | Code::FailedPrecondition => Error::Invalid { endpoint, message },
+        Code::ResourceExhausted => Error::Overloaded { endpoint, message },
+        Code::DeadlineExceeded => Error::TimedOut { endpoint, message },
+        Code::DataLoss => Error::DataLoss { endpoint, message, outcome: Outcome::NotApplied },
+        Code::Unavailable if status.metadata().contains_key("kvorum-outcome") => Error::Rejected { endpoint, message },
+        Code::Unimplemented => {
+            Error::Protocol { endpoint, message: "it knows no such call: is it a kvorum node?".into() }
+        }
+        // The connection broke, or something between here and there did.
+        _ => unreachable(node, Failure::from(status)),
+    }
+}

@@ -1,0 +1,35 @@
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod admin;
+mod answer;
+mod backoff;
+mod client;
+mod cluster;
+mod config;
+mod convert;
+mod error;
+mod level;
+mod node;
+mod options;
+mod perform;
+mod refresh;
+mod route;
+mod scan;
+mod session;
+mod table;
+
+pub use answer::{Got, Replicas, Timestamp, Version, Written};
+pub use client::Client;
+pub use cluster::{Member, Place, Ring, Share, Status};
+pub use config::{Config, Retry, Route};
+pub use error::{Attempt, Cause, Error, Outcome};
+pub use level::{Level, UnknownLevel};
+pub use options::{DeleteOptions, GetOptions, PutOptions, ScanOptions};
+pub use scan::{Cursor, Page, Row, Scan, UnknownCursor};
+
+pub use kvorum_ring::Token;
+
+/// Values and keys are [`Bytes`]: cheap to clone, and an answer's are slices of the
+/// message it came in.
+pub use bytes::Bytes;
