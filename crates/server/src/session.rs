@@ -33,9 +33,7 @@ impl SessionStream {
     /// Hands over the requests that have come.
     fn take_in(&mut self, cx: &mut Context<'_>) {
         while !self.ended {
-            let room = shard_loop::with(|shard_loop| {
-                !shard_loop.is_draining() && shard_loop.session_load(self.id) < SESSION_LOAD
-            });
+            let room = shard_loop::with(|shard_loop| shard_loop.session_load(self.id) < SESSION_LOAD);
             if !room || self.outbox.bytes() > MESSAGE_BYTES {
                 return;
             }

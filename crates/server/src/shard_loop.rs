@@ -226,7 +226,9 @@ impl ShardLoop {
             let overloaded = asking.load > 0 && asking.load + kind.load() > SESSION_LOAD;
             asking.load += kind.load();
             let from = ClientRef { session, request: asking.asked.insert(Asked { id, kind }) as u64 };
-            let understood = if overloaded {
+            let understood = if self.draining {
+                Err(Failure::new(FailureKind::Rejected, "this node is stopping; ask another"))
+            } else if overloaded {
                 Err(Failure::new(
                     FailureKind::Overloaded,
                     "this session has too many requests under way; wait for answers",
