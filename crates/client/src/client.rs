@@ -12,6 +12,7 @@ use tokio::task::AbortHandle;
 
 use crate::config::check_timeout;
 use crate::convert::millis;
+use crate::level;
 use crate::perform::{Failures, perform, unreachable};
 use crate::refresh::{keep_fresh, refresh};
 use crate::route::{Routes, Target};
@@ -110,7 +111,7 @@ impl Client {
         let get = v1::GetRequest {
             keyspace: self.keyspace(),
             key: key.clone(),
-            level: options.level.map(v1::Level::from),
+            level: options.level.map(level::to_wire),
             timeout_ms: 0,
         };
         match self.perform(Target::Key(&key), Operation::Get(get), timeout).await? {
@@ -144,7 +145,7 @@ impl Client {
             key: key.clone(),
             value: value.into(),
             ttl_ms: options.ttl.map(millis),
-            level: options.level.map(v1::Level::from),
+            level: options.level.map(level::to_wire),
             timeout_ms: 0,
         };
         match self.perform(Target::Key(&key), Operation::Put(put), timeout).await? {
@@ -171,7 +172,7 @@ impl Client {
         let delete = v1::DeleteRequest {
             keyspace: self.keyspace(),
             key: key.clone(),
-            level: options.level.map(v1::Level::from),
+            level: options.level.map(level::to_wire),
             timeout_ms: 0,
         };
         match self.perform(Target::Key(&key), Operation::Delete(delete), timeout).await? {

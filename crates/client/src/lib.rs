@@ -24,7 +24,7 @@ pub use client::Client;
 pub use cluster::{Member, Place, Ring, Share, Status};
 pub use config::{Config, Retry, Route};
 pub use error::{Attempt, Cause, Error, Outcome};
-pub use level::{Level, UnknownLevel};
+pub use kvorum_quorum::Level;
 pub use options::{DeleteOptions, GetOptions, PutOptions, ScanOptions};
 pub use scan::{Cursor, Page, Row, Scan, UnknownCursor};
 

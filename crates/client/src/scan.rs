@@ -8,6 +8,7 @@ use bytes::Bytes;
 use kvorum_wire::v1;
 
 use crate::convert::timeout_ms;
+use crate::level;
 use crate::route::Target;
 use crate::{Client, Error, Replicas, ScanOptions, Version};
 
@@ -87,7 +88,7 @@ impl Scan {
             cursor: options.from.clone().map(v1::Cursor::from),
             limit: options.limit.unwrap_or(0),
             keys_only: options.keys_only,
-            level: options.level.map(v1::Level::from),
+            level: options.level.map(level::to_wire),
             timeout_ms: timeout_ms(timeout),
         };
         let page: Page = self.client.page(target, request, timeout).await?.into();

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use kvorum_client::{Client, Config, Error, Level, Outcome, PutOptions, Retry, Route};
+use kvorum_wire::v1;
 use kvorum_wire::v1::error::Kind;
 use kvorum_wire::v1::request::Operation;
 use kvorum_wire::v1::response::Result as Answer;
@@ -135,7 +136,8 @@ async fn a_write_without_an_answer_is_open_when_its_time_is_up() {
     let log = silent.log();
     let Some(Operation::Put(put)) = log.operations().next() else { panic!("{log:?}") };
     assert_eq!(put.timeout_ms, 100);
-    assert_eq!(put.level, Some(Level::All.into()));
+    let all = v1::Level { level: Some(v1::level::Level::Name(v1::level::Name::All.into())) };
+    assert_eq!(put.level, Some(all));
 }
 
 #[tokio::test]
