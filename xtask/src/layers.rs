@@ -23,10 +23,11 @@ const TABLE: &[(&str, &[&str])] = &[
         "kvorum-server",
         &["kvorum-node", "kvorum-wire", "kvorum-ring", "kvorum-vclock", "kvorum-quorum", "kvorum-gossip"],
     ),
-    ("kvorum-client", &["kvorum-wire", "kvorum-ring"]),
+    ("kvorum-client", &["kvorum-wire", "kvorum-ring", "kvorum-quorum"]),
     // The top.
     ("kvnode", &["kvorum-server", "kvorum-client", "kvorum-ring"]),
     ("kvctl", &["kvorum-client"]),
+    ("kvbench", &["kvorum-client"]),
     ("kvorum-tests", &["kvorum-client", "kvorum-wire"]),
     ("xtask", &[]),
 ];
