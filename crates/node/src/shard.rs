@@ -211,6 +211,9 @@ pub struct Limits {
     /// Operations in flight before new ones are refused as overload: 65 536. What other coordinators wait for
     /// counts too.
     pub operations: usize,
+    /// The bytes that operations in flight may hold, if each holds the largest pair that the cluster takes: 256 MiB, so
+    /// that pairs of 10 KiB allow some 26 000 operations.
+    pub operation_bytes: usize,
     /// Bytes taken in and not yet durable before new writes are refused as overload: 64 MiB.
     pub undurable_bytes: usize,
     /// The longest a client may ask a node to wait: 5 minutes.
@@ -219,7 +222,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { key_bytes: 1024, operations: 65_536, undurable_bytes: 64 << 20, timeout: Duration::from_secs(300) }
+        Self {
+            key_bytes: 1024,
+            operations: 65_536,
+            operation_bytes: 256 << 20,
+            undurable_bytes: 64 << 20,
+            timeout: Duration::from_secs(300),
+        }
     }
 }
 
@@ -420,7 +429,13 @@ impl Shard {
     /// coordinators that wait for the disk.
     fn is_busy(&self) -> bool {
         let (waiting_writes, _) = self.overlay.waiting();
-        self.ops.len() + waiting_writes + self.log.answers() >= self.limits.operations
+        self.ops.len() + waiting_writes + self.log.answers() >= self.operations_limit()
+    }
+
+    /// How many operations this shard takes on: each may hold a whole pair.
+    fn operations_limit(&self) -> usize {
+        let pair_bytes = self.view.layout.as_ref().map_or(1, |layout| layout.pair_bytes() as usize);
+        self.limits.operations.min((self.limits.operation_bytes / pair_bytes).max(1))
     }
 
     /// Whether as many bytes were taken in and are not durable yet as this shard takes on.

@@ -12,7 +12,7 @@ use kvorum_wire::v1;
 use tonic::{Status, Streaming};
 
 use crate::outbox::{MESSAGE_BYTES, Outbox};
-use crate::shard_loop::{self, SESSION_LOAD};
+use crate::shard_loop::{self, SESSION_BYTES};
 
 pub(crate) struct SessionStream {
     id: u64,
@@ -33,7 +33,7 @@ impl SessionStream {
     /// Hands over the requests that have come.
     fn take_in(&mut self, cx: &mut Context<'_>) {
         while !self.ended {
-            let room = shard_loop::with(|shard_loop| shard_loop.session_load(self.id) < SESSION_LOAD);
+            let room = shard_loop::with(|shard_loop| shard_loop.session_load(self.id) < SESSION_BYTES);
             if !room || self.outbox.bytes() > MESSAGE_BYTES {
                 return;
             }

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kvorum_node::{
-    ClientRef, ControlInput, Effect, Failure, FailureKind, Input, Lane, LogSeq, Message, NodeId, PeerShard, Record,
-    Request, Response, Shard, ShardIndex, StoredKey, View, partition_of_message, partition_of_request,
+    ClientRef, ControlInput, DEFAULT_PAIR_BYTES, Effect, Failure, FailureKind, Input, Lane, LogSeq, Message, NodeId,
+    PeerShard, Record, Request, Response, Shard, ShardIndex, StoredKey, View, partition_of_message,
+    partition_of_request,
 };
 use kvorum_ring::PartitionId;
 use kvorum_wire::v1;
@@ -76,7 +77,7 @@ struct Session {
     kind: SessionKind,
     /// The requests that have not been answered, by the number the shard knows them by.
     asked: Slab<Asked>,
-    /// What they may weigh when they are answered, in units of one pair.
+    /// The bytes that their answers may hold.
     load: usize,
     /// Answers of this turn.
     pending: Vec<(usize, v1::Response)>,
@@ -88,6 +89,7 @@ struct Asked {
     /// As the client numbered it.
     id: u64,
     kind: AskedKind,
+    load: usize,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -109,8 +111,9 @@ impl AskedKind {
         }
     }
 
-    fn load(self) -> usize {
-        if self == Self::Scan { SCAN_LOAD } else { 1 }
+    /// The bytes its answer may hold, in a cluster with such pairs.
+    fn load(self, pair_bytes: usize) -> usize {
+        if self == Self::Scan { SCAN_BYTES + pair_bytes } else { pair_bytes }
     }
 }
 
@@ -127,11 +130,11 @@ struct Peer {
     bulk: Vec<(usize, v1::Frame)>,
 }
 
-/// What one session may have under way: as many pairs as this. More waits in the client's outbox; what a client sends
-/// in one message beyond it is refused as overload.
-pub(crate) const SESSION_LOAD: usize = 4096;
-/// A scan counts as so many pairs, for that is what a page may hold.
-const SCAN_LOAD: usize = 128;
+/// What the answers to one session's requests may hold: 4096 pairs of 10 KiB. More requests wait in the client's
+/// outbox; what a client sends in one message beyond it is refused as overload.
+pub(crate) const SESSION_BYTES: usize = 40 << 20;
+/// What a page of a scan holds, apart from its last pair.
+const SCAN_BYTES: usize = 256 << 10;
 
 /// Runs `f` with this thread's loop.
 ///
@@ -212,7 +215,7 @@ impl ShardLoop {
         self.sessions.remove(&id);
     }
 
-    /// What a session has under way, against [`SESSION_LOAD`].
+    /// What a session has under way, against [`SESSION_BYTES`].
     pub(crate) fn session_load(&self, id: u64) -> usize {
         self.sessions.get(&id).map_or(0, |session| session.load)
     }
@@ -220,12 +223,14 @@ impl ShardLoop {
     /// Requests of a session, as many as came in one message. A unary call is a batch of one.
     pub(crate) fn session_requests(&mut self, session: u64, requests: Vec<v1::Request>) {
         let view = Arc::clone(self.shard.view());
+        let pair_bytes = view.layout.as_ref().map_or(DEFAULT_PAIR_BYTES, |layout| layout.pair_bytes()) as usize;
         for v1::Request { id, operation } in requests {
             let Some(asking) = self.sessions.get_mut(&session) else { return };
             let kind = AskedKind::of(operation.as_ref());
-            let overloaded = asking.load > 0 && asking.load + kind.load() > SESSION_LOAD;
-            asking.load += kind.load();
-            let from = ClientRef { session, request: asking.asked.insert(Asked { id, kind }) as u64 };
+            let load = kind.load(pair_bytes);
+            let overloaded = asking.load > 0 && asking.load + load > SESSION_BYTES;
+            asking.load += load;
+            let from = ClientRef { session, request: asking.asked.insert(Asked { id, kind, load }) as u64 };
             let understood = if self.draining {
                 Err(Failure::new(FailureKind::Rejected, "this node is stopping; ask another"))
             } else if overloaded {
@@ -266,8 +271,8 @@ impl ShardLoop {
             return;
         }
         let Some(session) = self.sessions.get_mut(&to.session) else { return };
-        let Some(Asked { id, kind }) = session.asked.try_remove(to.request as usize) else { return };
-        session.load -= kind.load();
+        let Some(Asked { id, kind, load }) = session.asked.try_remove(to.request as usize) else { return };
+        session.load -= load;
         let partitions = self.shard.view().layout.as_ref().map_or(0, |layout| layout.partitions().count());
         let weight = response_weight(&response);
         let response = client_codec::response_to_wire(id, partitions, kind == AskedKind::Delete, response);

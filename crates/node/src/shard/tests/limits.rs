@@ -65,6 +65,18 @@ fn operations_in_flight_are_bounded() {
 }
 
 #[test]
+fn operations_in_flight_are_bounded_by_the_pairs_they_may_hold() {
+    let limits = Limits { operation_bytes: 3 * crate::DEFAULT_PAIR_BYTES as usize, ..Limits::default() };
+    let mut bench = Bench::new(Setup { limits, ..Setup::default() });
+    for _ in 0..3 {
+        bench.ask(get("k", Level::Quorum));
+        assert_eq!(refused(&mut bench), None);
+    }
+    bench.ask(get("k", Level::Quorum));
+    assert_eq!(refused(&mut bench), Some(FailureKind::Overloaded));
+}
+
+#[test]
 fn what_other_coordinators_wait_for_is_bounded() {
     let limits = Limits { operations: 10, ..Limits::default() };
     let mut bench = Bench::new(Setup { limits, ..Setup::default() });
