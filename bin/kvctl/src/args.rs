@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use kvorum_client::{Bytes, Level, Retry};
@@ -86,6 +87,19 @@ Exits with 1 when the key does not exist.")]
   kvctl del user:1
   kvctl del user:1 -w all")]
     Del(DelArgs),
+    /// List keys and values
+    #[command(after_help = "Examples:
+  kvctl scan
+  kvctl scan --prefix user: --limit 10
+  kvctl scan --prefix user: --keys-only -r one
+  kvctl scan -o json
+
+A line is key<TAB>value, as import reads it; of concurrent values the newest.
+The order is by partition, then by key. It is no snapshot: what is written
+meanwhile may or may not be in it. JSON is one document of all rows, and of
+the replicas of that page behind which the fewest stand. To find no key is no
+failure.")]
+    Scan(ScanArgs),
     /// Write the pairs of a file
     #[command(after_help = "Examples:
   kvctl import packages.tsv
@@ -151,6 +165,8 @@ pub(crate) struct PutArgs {
     /// How many replicas must hold it: one two three quorum all local_quorum each_quorum or a number
     #[arg(short, long = "write-level", value_name = "LEVEL")]
     pub(crate) write: Option<Level>,
+    #[command(flatten)]
+    pub(crate) counting: Counting,
 }
 
 #[derive(Debug, clap::Args)]
@@ -160,6 +176,8 @@ pub(crate) struct GetArgs {
     /// How many replicas must answer: one two three quorum all local_quorum each_quorum or a number
     #[arg(short, long = "read-level", value_name = "LEVEL")]
     pub(crate) read: Option<Level>,
+    #[command(flatten)]
+    pub(crate) counting: Counting,
 }
 
 #[derive(Debug, clap::Args)]
@@ -169,6 +187,35 @@ pub(crate) struct DelArgs {
     /// How many replicas must hold the deletion
     #[arg(short, long = "write-level", value_name = "LEVEL")]
     pub(crate) write: Option<Level>,
+    #[command(flatten)]
+    pub(crate) counting: Counting,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ScanArgs {
+    /// Only keys that begin with this; any bytes
+    #[arg(long, value_name = "PREFIX")]
+    pub(crate) prefix: Option<OsString>,
+    /// At most so many keys
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) limit: Option<u64>,
+    /// Leave the values away
+    #[arg(long)]
+    pub(crate) keys_only: bool,
+    /// How many replicas must answer for each partition
+    #[arg(short, long = "read-level", value_name = "LEVEL")]
+    pub(crate) read: Option<Level>,
+}
+
+/// Which replicas count.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Counting {
+    /// Only the key's own replicas count, never stand-ins; this is what holds without it too
+    #[arg(long, conflicts_with = "sloppy")]
+    pub(crate) strict: bool,
+    /// Stand-ins count while replicas are down; refused, since no stand-ins exist yet
+    #[arg(long)]
+    pub(crate) sloppy: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -212,7 +259,19 @@ impl Command {
 }
 
 pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Args, clap::Error> {
-    Args::try_parse_from(args)
+    let args = Args::try_parse_from(args)?;
+    match &args.command {
+        Command::Put(PutArgs { counting, .. })
+        | Command::Get(GetArgs { counting, .. })
+        | Command::Del(DelArgs { counting, .. })
+            if counting.sloppy =>
+        {
+            let message =
+                "--sloppy cannot be kept: no stand-ins exist yet, only the key's own replicas count; leave it away";
+            Err(clap::Error::raw(ErrorKind::InvalidValue, message))
+        }
+        _ => Ok(args),
+    }
 }
 
 /// An argument as the bytes that were typed.
@@ -274,8 +333,32 @@ mod tests {
             "kvctl import f --from-line 0",
             "kvctl import f --format csv",
             "kvctl export --resume",
+            "kvctl scan prefix",
+            "kvctl scan --limit 0",
+            "kvctl scan --limit -1",
+            "kvctl scan -r most",
+            "kvctl get a --strict --sloppy",
         ] {
             assert!(parse(line).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn strict_is_what_holds_and_sloppy_is_refused_until_there_are_stand_ins() {
+        for command in ["put a b", "get a", "del a"] {
+            assert!(parse(&format!("kvctl {command} --strict")).is_ok(), "{command}");
+            let refused = parse(&format!("kvctl {command} --sloppy")).unwrap_err();
+            assert!(refused.to_string().contains("no stand-ins exist yet"), "{refused}");
+        }
+        assert!(parse("kvctl scan --sloppy").is_err());
+    }
+
+    #[test]
+    fn a_prefix_may_be_any_bytes() {
+        use std::os::unix::ffi::OsStringExt;
+        let line = ["kvctl", "scan", "--prefix"].map(OsString::from).into_iter();
+        let args = super::parse(line.chain([OsString::from_vec(b"\xff\n".to_vec())])).unwrap();
+        let Command::Scan(scan) = args.command else { panic!("{args:?}") };
+        assert_eq!(bytes(scan.prefix.unwrap()), b"\xff\n"[..]);
     }
 }

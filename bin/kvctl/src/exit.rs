@@ -173,4 +173,30 @@ mod tests {
             assert!(told.ends_with("; see kvctl --help") && !told.starts_with("error"), "{told}");
         }
     }
+
+    #[test]
+    fn every_wrong_command_line_ends_with_the_code_of_usage() {
+        for line in [
+            "kvctl",
+            "kvctl frob",
+            "kvctl get",
+            "kvctl get a b",
+            "kvctl get a --frob",
+            "kvctl get a -r most",
+            "kvctl get a --sloppy",
+            "kvctl put a b --ttl",
+            "kvctl put a b --strict --sloppy",
+            "kvctl scan --limit 0",
+            "kvctl status -o xml",
+            "kvctl completions cmd",
+            "kvctl -e",
+        ] {
+            let error = crate::args::parse(line.split(' ').map(std::ffi::OsString::from)).unwrap_err();
+            assert_eq!(usage(&error), ExitCode::from(2), "{line}");
+        }
+        for line in ["kvctl --help", "kvctl get --help", "kvctl --version"] {
+            let shown = crate::args::parse(line.split(' ').map(std::ffi::OsString::from)).unwrap_err();
+            assert_eq!(usage(&shown), ExitCode::SUCCESS, "{line}");
+        }
+    }
 }

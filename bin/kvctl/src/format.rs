@@ -57,6 +57,12 @@ impl Format {
     }
 }
 
+/// A key alone on a line, escaped as tsv has it.
+pub(crate) fn write_key(key: &[u8], out: &mut Vec<u8>) {
+    tsv::escape(key, out);
+    out.push(b'\n');
+}
+
 /// What a written line leaves away.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Loss {

@@ -1,11 +1,11 @@
 //! `kvctl get`.
 
-use kvorum_client::{GetOptions, Got, Version};
+use kvorum_client::{GetOptions, Got};
 use serde::Serialize;
 
 use crate::args::{self, GetArgs};
 use crate::exit::{Exit, Failure, complain};
-use crate::output::{JsonKey, JsonReplicas, Text, actor, print, print_json, quoted};
+use crate::output::{JsonKey, JsonReplicas, JsonValue, print, print_json, quoted};
 use crate::target::Target;
 
 #[derive(Debug, Serialize)]
@@ -17,18 +17,6 @@ struct JsonGot {
     /// Clusters hand out none yet.
     context: Option<String>,
     replicas: JsonReplicas,
-}
-
-#[derive(Debug, Serialize)]
-struct JsonValue {
-    value: String,
-    encoding: &'static str,
-    /// Sixteen hexadecimal digits.
-    actor: String,
-    /// `millis.counter`.
-    timestamp: String,
-    /// Milliseconds since the Unix epoch.
-    expires_at: Option<u64>,
 }
 
 pub(crate) async fn run(target: &Target, get: GetArgs) -> Result<(), Failure> {
@@ -64,20 +52,10 @@ fn lines(got: &Got) -> Vec<u8> {
 }
 
 fn json(key: &[u8], got: Got) -> JsonGot {
-    let value = |version: &Version| {
-        let value = Text::of(&version.value);
-        JsonValue {
-            encoding: value.encoding(),
-            value: value.text,
-            actor: actor(version.actor),
-            timestamp: version.timestamp.to_string(),
-            expires_at: version.expires_at_ms,
-        }
-    };
     JsonGot {
         key: JsonKey::of(key),
         found: !got.versions.is_empty(),
-        values: got.versions.iter().map(value).collect(),
+        values: got.versions.iter().map(JsonValue::of).collect(),
         context: None,
         replicas: got.replicas.into(),
     }
@@ -85,7 +63,7 @@ fn json(key: &[u8], got: Got) -> JsonGot {
 
 #[cfg(test)]
 mod tests {
-    use kvorum_client::{Replicas, Timestamp};
+    use kvorum_client::{Replicas, Timestamp, Version};
 
     use super::*;
 

@@ -15,6 +15,7 @@ mod partial;
 mod progress;
 mod put;
 mod ring;
+mod scan;
 mod status;
 mod target;
 
@@ -50,6 +51,7 @@ async fn command(args: Args) -> Result<(), Failure> {
         Command::Put(put) => put::run(&target, put).await,
         Command::Get(get) => get::run(&target, get).await,
         Command::Del(del) => del::run(&target, del).await,
+        Command::Scan(scan) => scan::run(&target, scan).await,
         Command::Import(import) => import::run(&target, import).await,
         Command::Export(export) => export::run(&target, export).await,
         Command::Status => status::run(&target).await,

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write as _};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use kvorum_client::{Replicas, Written};
+use kvorum_client::{Replicas, Version, Written};
 use serde::Serialize;
 
 use crate::exit::Failure;
@@ -61,6 +61,32 @@ impl JsonKey {
     pub(crate) fn of(key: &[u8]) -> JsonKey {
         let key = Text::of(key);
         JsonKey { key_encoding: key.is_base64.then_some("base64"), key: key.text }
+    }
+}
+
+/// A value in every JSON object that has one.
+#[derive(Debug, Serialize)]
+pub(crate) struct JsonValue {
+    value: String,
+    encoding: &'static str,
+    /// Sixteen hexadecimal digits.
+    actor: String,
+    /// `millis.counter`.
+    timestamp: String,
+    /// Milliseconds since the Unix epoch.
+    expires_at: Option<u64>,
+}
+
+impl JsonValue {
+    pub(crate) fn of(version: &Version) -> JsonValue {
+        let value = Text::of(&version.value);
+        JsonValue {
+            encoding: value.encoding(),
+            value: value.text,
+            actor: actor(version.actor),
+            timestamp: version.timestamp.to_string(),
+            expires_at: version.expires_at_ms,
+        }
     }
 }
 

@@ -24,7 +24,7 @@ impl Target {
         let names = endpoints.join(",");
         let config = Config::new(endpoints).route(Route::Endpoints).retry(retry).timeout(timeout);
         let client = Client::lazy(config.keyspace(keyspace.clone()));
-        let client = client.map_err(|error| Failure::of(&format!("use {names}"), &error))?;
+        let client = client.map_err(|error| Failure::of(&format!("use endpoint `{names}`"), &error))?;
         Ok(Target { client, endpoints: names, keyspace, output, timeout })
     }
 

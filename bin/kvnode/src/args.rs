@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
-use crate::settings::Settings;
+use crate::layers::Settings;
 
 /// A node of Kvorum, a leaderless replicated key-value store.
 #[derive(Debug, Parser)]
@@ -15,7 +15,10 @@ use crate::settings::Settings;
 Examples:
   kvnode dev                                  a local cluster of three nodes
   kvnode run --data-dir /var/lib/kvorum       one node: founds a cluster
-  kvnode run --seeds 10.0.0.1:7401            one more: joins that member's cluster"
+  kvnode run --seeds 10.0.0.1:7401            one more: joins that member's cluster
+  kvnode config > node.toml                   every setting, explained, as a file to start from
+
+Exit codes: 0 done, 2 a wrong flag, variable or file, 5 anything else."
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -26,6 +29,8 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Run one node in the foreground.
     Run(Box<RunArgs>),
+    /// Print the effective configuration: every setting with its value, its meaning, and where it came from.
+    Config(Box<ConfigArgs>),
     /// Run a local cluster as child processes, for development.
     Dev(Box<DevArgs>),
 }
@@ -33,7 +38,7 @@ pub(crate) enum Command {
 #[derive(Debug, Parser)]
 #[command(after_help = "\
 Every setting can also stand in the --config file (keys as the flags: `data-dir = \"...\"`) or in a KVORUM_* variable.
-Flags win over variables, variables over the file.
+Flags win over variables, variables over the file. `kvnode config` shows what holds, and from where.
 
 Examples:
   kvnode run                                  found a cluster of one node in ./kvorum-data
@@ -45,16 +50,37 @@ Examples:
 It prints one line when it serves:
   ready name=n1 id=... client=127.0.0.1:7400 peer=127.0.0.1:7401 http=127.0.0.1:7402")]
 pub(crate) struct RunArgs {
-    /// Read settings from this TOML file
-    #[arg(long, env = "KVORUM_CONFIG", value_name = "FILE")]
-    pub(crate) config: Option<PathBuf>,
-
     #[command(flatten)]
-    pub(crate) settings: Settings,
+    pub(crate) layers: LayerArgs,
 
     /// Stop when standard input ends: how a parent process makes sure that its nodes do not outlive it
     #[arg(long, hide = true)]
     pub(crate) stop_with_stdin: bool,
+}
+
+#[derive(Debug, Parser)]
+#[command(after_help = "\
+It takes the flags of `kvnode run`, and reads the same variables and file. Nothing is started. What it prints is a
+TOML file for `kvnode run --config` that gives the same configuration.
+
+Examples:
+  kvnode config                               what `kvnode run` would start with
+  kvnode config --config node.toml --engine memory
+  kvnode config > node.toml                   a file to start from")]
+pub(crate) struct ConfigArgs {
+    #[command(flatten)]
+    pub(crate) layers: LayerArgs,
+}
+
+/// Where settings come from, besides variables.
+#[derive(Debug, clap::Args)]
+pub(crate) struct LayerArgs {
+    /// Read settings from this TOML file [env: KVORUM_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) flags: Settings,
 }
 
 #[derive(Debug, Parser)]
@@ -81,5 +107,39 @@ pub(crate) struct DevArgs {
     pub(crate) base_port: u16,
 
     #[command(flatten)]
-    pub(crate) settings: Settings,
+    pub(crate) flags: Settings,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn run_and_config_take_the_same_settings() {
+        let line = ["--config", "node.toml", "--listen", "127.0.0.1:0", "--seeds", "a:1,b:2", "--seeds", "c:3"];
+        let parse = |command: &str| Args::try_parse_from(["kvnode", command].into_iter().chain(line)).unwrap().command;
+        let (Command::Run(run), Command::Config(config)) = (parse("run"), parse("config")) else { panic!() };
+        assert_eq!(run.layers.flags, config.layers.flags);
+        assert_eq!(run.layers.config, config.layers.config);
+    }
+
+    #[test]
+    fn the_help_names_each_setting_its_default_and_its_variable() {
+        let mut command = Args::command();
+        let help = command.find_subcommand_mut("run").unwrap().render_long_help().to_string();
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        for setting in &crate::settings::SETTINGS {
+            assert!(help.contains(&format!("--{} <", setting.key)), "{}", setting.key);
+            let rest =
+                format!("{} [default: {}] [env: {}]", setting.allowed, setting.fallback.words(), setting.variable());
+            assert!(help.contains(&rest), "{rest}");
+        }
+    }
 }

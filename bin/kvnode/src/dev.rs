@@ -15,9 +15,10 @@ use kvorum_client::{Client, Route};
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
-use crate::Failure;
 use crate::args::DevArgs;
-use crate::settings::Settings;
+use crate::layers::{Settings, Source};
+use crate::settings::{SETTINGS, Setting};
+use crate::{Failure, effective};
 
 /// How long the nodes may take to find each other.
 const FORMATION: Duration = Duration::from_secs(60);
@@ -93,32 +94,27 @@ async fn stop_asked() {
     }
 }
 
+/// What `kvnode dev` chooses for each node.
+const CHOSEN: [&str; 8] =
+    ["name", "data-dir", "listen", "peer-listen", "http-listen", "seeds", "advertise", "peer-advertise"];
+
+/// What holds for every node: flags, over variables. A setting that is wrong is told before anything is started.
+fn common(flags: &Settings, variable: impl Fn(&str) -> Option<std::ffi::OsString>) -> Result<Settings> {
+    let common = flags.clone().over(Settings::from_variables(variable)?);
+    let chosen = SETTINGS.iter().filter(|setting| CHOSEN.contains(&setting.key));
+    if let Some(value) = chosen.into_iter().find_map(|setting| common.given(setting)) {
+        bail!("{}: `kvnode dev` chooses it for each node; leave it away, or use `kvnode run`", value.place());
+    }
+    let mut node = common.clone();
+    node.set("name", "n1", Source::Default);
+    effective::log(&node)?;
+    effective::config(&node)?;
+    Ok(common)
+}
+
 /// Chooses names, ports and places, and writes each node's settings file.
 fn plan(args: &DevArgs) -> Result<Vec<Node>> {
-    let per_node = [
-        "--name",
-        "--data-dir",
-        "--listen",
-        "--peer-listen",
-        "--http-listen",
-        "--seeds",
-        "--advertise",
-        "--peer-advertise",
-    ];
-    let given = &args.settings;
-    let fixed = [
-        given.name.is_some(),
-        given.data_dir.is_some(),
-        given.listen.is_some(),
-        given.peer_listen.is_some(),
-        given.http_listen.is_some(),
-        given.seeds.is_some(),
-        given.advertise.is_some(),
-        given.peer_advertise.is_some(),
-    ];
-    if let Some((flag, _)) = per_node.iter().zip(fixed).find(|(_, given)| *given) {
-        bail!("{flag} is chosen for each node by `kvnode dev`; use `kvnode run` to choose it yourself");
-    }
+    let common = common(&args.flags, |name| std::env::var_os(name))?;
     std::fs::create_dir_all(&args.dir).with_context(|| format!("cannot create {}", args.dir.display()))?;
     let dir = args.dir.canonicalize().with_context(|| format!("cannot use {}", args.dir.display()))?;
     let ports = ports(args)?;
@@ -131,19 +127,21 @@ fn plan(args: &DevArgs) -> Result<Vec<Node>> {
         let others = addresses.iter().map(|[_, other, _]| other).filter(|other| *other != peer);
         // The first node founds the cluster, unless there is one already: then it joins it like any other.
         let founds = index == 0 && !(cluster_exists && is_new(name));
-        let settings = Settings {
-            name: Some(name.clone()),
-            data_dir: Some(dir.join(name)),
-            listen: Some(client.clone()),
-            peer_listen: Some(peer.clone()),
-            http_listen: Some(http.clone()),
-            seeds: (!founds).then(|| others.cloned().collect()),
-            initial_nodes: given.initial_nodes.or(Some(args.nodes.into())),
-            ..given.clone()
-        };
+        let data_dir = dir.join(name);
+        let data_dir = data_dir.to_str().with_context(|| format!("{} is not UTF-8 text", data_dir.display()))?;
+        let mut chosen = Settings::default();
+        let values = [("name", name.as_str()), ("data-dir", data_dir), ("listen", client), ("peer-listen", peer)];
+        values.into_iter().chain([("http-listen", http.as_str())]).for_each(|(key, value)| {
+            chosen.set(key, value, Source::Default);
+        });
+        if !founds {
+            chosen.set("seeds", others.cloned().collect::<Vec<_>>().join(","), Source::Default);
+        }
+        let mut fallback = Settings::default();
+        fallback.set("initial-nodes", args.nodes.to_string(), Source::Default);
+        let settings = chosen.over(common.clone()).over(fallback);
         let path = args.dir.join(format!("{name}.toml"));
-        let text = toml::to_string(&settings).context("cannot write the settings as TOML")?;
-        let text = format!("# Written by `kvnode dev` at every start.\n{text}");
+        let text = file(&settings);
         std::fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
         nodes.push(Node {
             name: name.clone(),
@@ -156,6 +154,13 @@ fn plan(args: &DevArgs) -> Result<Vec<Node>> {
         });
     }
     Ok(nodes)
+}
+
+/// What is set, as a settings file.
+fn file(settings: &Settings) -> String {
+    let line = |setting: &'static Setting| settings.given(setting).map(|value| value.to_toml() + "\n");
+    let head = "# Written by `kvnode dev` at every start.\n".to_owned();
+    std::iter::once(head).chain(SETTINGS.iter().filter_map(line)).collect()
 }
 
 /// Client, peer and HTTP port of each node.
@@ -283,5 +288,51 @@ async fn stop_all(nodes: &mut [Node]) {
                 eprintln!("kvnode: {:#}", anyhow!(error).context(format!("cannot kill {name}")));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::args::{Args, Command};
+
+    fn dev_args(line: &[&str]) -> DevArgs {
+        let Command::Dev(args) = Args::try_parse_from(["kvnode", "dev"].iter().chain(line)).unwrap().command else {
+            panic!("{line:?}");
+        };
+        *args
+    }
+
+    fn complaint(line: &[&str], variable: Option<(&str, &str)>) -> String {
+        let variable = |name: &str| variable.filter(|(given, _)| *given == name).map(|(_, value)| value.into());
+        common(&dev_args(line).flags, variable).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_dev_chooses_or_what_is_wrong_is_refused_with_its_place() {
+        let flag = complaint(&["--listen", "127.0.0.1:1"], None);
+        assert!(flag.starts_with("flag --listen: `kvnode dev` chooses it"), "{flag}");
+        let variable = complaint(&[], Some(("KVORUM_NAME", "n7")));
+        assert!(variable.starts_with("variable KVORUM_NAME: `kvnode dev` chooses it"), "{variable}");
+        let engine = complaint(&[], Some(("KVORUM_ENGINE", "rocks")));
+        assert_eq!(engine, "variable KVORUM_ENGINE: `rocks` is not one of sled, memory");
+    }
+
+    #[test]
+    fn each_node_gets_a_file_that_holds_what_was_chosen_and_what_was_given() {
+        let directory = tempfile::tempdir().unwrap();
+        let dir = directory.path().to_str().unwrap();
+        let nodes = plan(&dev_args(&["--dir", dir, "--engine", "memory", "--base-port", "8400"])).unwrap();
+        let read = |node: &Node| effective::config(&Settings::read(&node.settings, "flag --config").unwrap()).unwrap();
+        let configs: Vec<_> = nodes.iter().map(read).collect();
+        assert_eq!(configs.iter().map(|config| config.name.as_str()).collect::<Vec<_>>(), ["n1", "n2", "n3"]);
+        assert_eq!(configs[1].listen.to_string(), "127.0.0.1:8410");
+        assert_eq!(configs[1].http_listen.to_string(), "127.0.0.1:8412");
+        assert!(configs[0].seeds.is_empty(), "the first founds the cluster");
+        assert_eq!(configs[2].seeds, ["127.0.0.1:8401", "127.0.0.1:8411"]);
+        assert!(configs.iter().all(|config| config.founding.nodes == 3));
+        assert_eq!(format!("{:?}", configs[2].engine), "Memory");
     }
 }

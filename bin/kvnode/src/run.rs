@@ -5,17 +5,17 @@ use std::io::Write;
 use anyhow::{Context, Result, anyhow};
 use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
-use crate::Failure;
 use crate::args::RunArgs;
-use crate::settings::{Settings, choose};
+use crate::effective::Log;
+use crate::layers::Settings;
+use crate::{Failure, effective};
 
 pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
-    let file = args.config.as_deref().map(Settings::read).transpose().map_err(Failure::usage)?;
-    let settings = args.settings.clone().over(file.unwrap_or_default());
-    start_log(&settings).map_err(Failure::usage)?;
-    let config = settings.config().map_err(Failure::usage)?;
+    let settings = Settings::gather(&args.layers, |name| std::env::var_os(name)).map_err(Failure::usage)?;
+    let log = effective::log(&settings).map_err(Failure::usage)?;
+    let config = effective::config(&settings).map_err(Failure::usage)?;
+    start_log(log)?;
     stop_on_panic();
     raise_file_limit();
     let stop_with_stdin = args.stop_with_stdin;
@@ -36,10 +36,7 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn start_log(settings: &Settings) -> Result<()> {
-    let text = settings.log.as_deref().unwrap_or("info");
-    let filter = EnvFilter::try_new(text).map_err(|error| anyhow!("--log {text}: {error}"))?;
-    let json = choose("log-format", settings.log_format.as_deref(), &[("text", false), ("json", true)])?;
+fn start_log(Log { filter, json }: Log) -> Result<()> {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     let colour = std::io::IsTerminal::is_terminal(&std::io::stderr());
     let started = if json { log.json().try_init() } else { log.with_ansi(colour).try_init() };

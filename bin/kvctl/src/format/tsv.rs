@@ -38,7 +38,7 @@ fn letter(byte: u8) -> Option<u8> {
     }
 }
 
-fn escape(bytes: &[u8], out: &mut Vec<u8>) {
+pub(super) fn escape(bytes: &[u8], out: &mut Vec<u8>) {
     for (at, &byte) in bytes.iter().enumerate() {
         let next = bytes.get(at + 1);
         // A backslash may stand alone unless what follows would make an escape of it.

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use kvorum_client::{Client, Config, Error, Level, Outcome, PutOptions, Retry, Route};
+use kvorum_client::{Client, Config, Error, Level, Outcome, PutOptions, Retry, Route, ScanOptions};
 use kvorum_wire::v1;
 use kvorum_wire::v1::error::Kind;
 use kvorum_wire::v1::request::Operation;
@@ -188,6 +188,26 @@ async fn once_around_names_every_endpoint_that_failed() {
     assert_eq!(tried, [a, b]);
     assert!(error.to_string().to_lowercase().contains("refused"), "{error}");
     assert!(matches!(Client::connect(config).await, Err(Error::Connect { attempts, .. }) if attempts.len() == 2));
+}
+
+#[tokio::test]
+async fn every_call_once_around_passes_over_endpoints_that_cannot_be_reached() {
+    let (refusing, willing) = (Fake::willing().await, Fake::willing().await);
+    refusing.door(Door::Refusing);
+    refusing.status(Err(tonic::Status::unavailable("not yet")));
+    let endpoints = [nobody().await, refusing.address.clone(), willing.address.clone()];
+    // A client for each call: none has learnt from an earlier one whom to leave alone.
+    let client = || {
+        let config = Config::new(&endpoints).route(Route::Endpoints).retry(Retry::OnceAround);
+        Client::lazy(config).unwrap()
+    };
+    client().put("key", "value").await.unwrap();
+    client().get("key").await.unwrap();
+    client().delete("key").await.unwrap();
+    client().scan(ScanOptions::new()).next_page().await.unwrap();
+    assert_eq!((refusing.log().count(), willing.log().count()), (0, 4));
+    client().status().await.unwrap();
+    client().ring(None).await.unwrap();
 }
 
 #[tokio::test]
