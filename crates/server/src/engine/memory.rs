@@ -1,6 +1,7 @@
-//! The `memory` engine: an ordered map that keeps nothing over a restart.
+//! The `memory` engine: keeps nothing over a restart. Records lie in a hash map, since comparing keys down an ordered one
+//! was a fifth of a whole put; a set keeps their keys in order for scans, and changes only when a key is new.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -17,7 +18,9 @@ pub struct MemoryEngine {
 
 #[derive(Debug, Default)]
 struct Content {
-    records: BTreeMap<Bytes, Record>,
+    records: HashMap<Bytes, Record, foldhash::fast::RandomState>,
+    /// Exactly the keys of `records`.
+    order: BTreeSet<Bytes>,
     bytes: u64,
 }
 
@@ -45,7 +48,8 @@ impl Engine for MemoryEngine {
         if is_empty(&start, &end) {
             return Ok(Page::default());
         }
-        let rows = content.records.range((start, end)).map(|(key, record)| {
+        let rows = content.order.range((start, end)).map(|key| {
+            let record = &content.records[key];
             let key = StoredKey::parse(Bytes::clone(key)).map_err(|bad| StoreError::Corruption(bad.to_string()))?;
             Ok((key, record.clone()))
         });
@@ -59,6 +63,8 @@ impl Engine for MemoryEngine {
             content.bytes += (key.len() + record.as_bytes().len()) as u64;
             if let Some(before) = content.records.insert(Bytes::clone(&key), record) {
                 content.bytes -= (key.len() + before.as_bytes().len()) as u64;
+            } else {
+                content.order.insert(key);
             }
         }
         Submitted::Durable
