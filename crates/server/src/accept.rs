@@ -1,15 +1,17 @@
 //! Taking connections in: a bounded number of them, and only those that begin as HTTP/2 connections do, soon. Whoever
 //! connects and says nothing, or something else, costs a socket for a few seconds and nothing more.
 
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::task::JoinHandle;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
 /// What an HTTP/2 client sends first (RFC 9113, section 3.4).
@@ -26,21 +28,30 @@ pub(crate) struct Accepted {
     permit: OwnedSemaphorePermit,
 }
 
-/// Accepts connections, at most `limit` at a time, and hands them to the shard threads in turn. Beyond the limit new
-/// ones wait in the kernel's backlog.
+/// Accepts connections and hands them to the shard threads in turn, at most `limit` at a time; further ones wait. As
+/// many may be about to greet, or wait for their turn: one more ends the oldest of them, so that those who say nothing
+/// cannot keep others out.
 pub(crate) async fn accept(listener: TcpListener, threads: Vec<mpsc::Sender<Accepted>>, limit: usize) {
     let permits = Arc::new(Semaphore::new(limit));
+    let mut arriving: VecDeque<JoinHandle<()>> = VecDeque::new();
     for turn in 0_usize.. {
-        let Ok(permit) = Arc::clone(&permits).acquire_owned().await else { return };
         match listener.accept().await {
             Ok((stream, _)) => {
-                let thread = threads[turn % threads.len()].clone();
-                tokio::spawn(async move {
-                    if let Ok(Some(stream)) = tokio::time::timeout(PREFACE_TIMEOUT, greet(stream)).await {
-                        // The thread has gone when the node is stopping.
-                        let _ = thread.send(Accepted { stream, permit }).await;
-                    }
-                });
+                if arriving.len() >= limit {
+                    arriving.retain(|arrival| !arrival.is_finished());
+                }
+                if arriving.len() >= limit
+                    && let Some(oldest) = arriving.pop_front()
+                {
+                    oldest.abort();
+                }
+                let (thread, permits) = (threads[turn % threads.len()].clone(), Arc::clone(&permits));
+                arriving.push_back(tokio::spawn(async move {
+                    let Ok(Some(stream)) = tokio::time::timeout(PREFACE_TIMEOUT, greet(stream)).await else { return };
+                    let Ok(permit) = permits.acquire_owned().await else { return };
+                    // The thread has gone when the node is stopping.
+                    let _ = thread.send(Accepted { stream, permit }).await;
+                }));
             }
             Err(error) => {
                 tracing::warn!("cannot accept a connection: {error}");
@@ -51,21 +62,18 @@ pub(crate) async fn accept(listener: TcpListener, threads: Vec<mpsc::Sender<Acce
     }
 }
 
-/// Waits for the preface, without taking it from the stream; none when something else comes.
-async fn greet(stream: TcpStream) -> Option<std::net::TcpStream> {
+/// Takes the preface from the stream; none when something else comes.
+async fn greet(mut stream: TcpStream) -> Option<std::net::TcpStream> {
     let mut first = [0; PREFACE.len()];
-    loop {
-        let seen = stream.peek(&mut first).await.ok()?;
-        if seen == 0 || first[..seen] != PREFACE[..seen] {
+    let mut seen = 0;
+    while seen < PREFACE.len() {
+        let more = stream.read(&mut first[seen..]).await.ok()?;
+        seen += more;
+        if more == 0 || first[..seen] != PREFACE[..seen] {
             // Best effort, for people: a program that speaks something else will not read it.
             let _ = stream.try_write(WRONG_PROTOCOL);
             return None;
         }
-        if seen == PREFACE.len() {
-            break;
-        }
-        // Peeking does not wait for more than there is.
-        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     stream.set_nodelay(true).ok()?;
     stream.into_std().ok()
@@ -74,12 +82,14 @@ async fn greet(stream: TcpStream) -> Option<std::net::TcpStream> {
 /// A connection at its shard thread. While it lives it counts against the limit.
 pub(crate) struct Connection {
     stream: TcpStream,
+    /// What is left of the preface, which was taken from the stream and is read first.
+    preface: &'static [u8],
     _permit: OwnedSemaphorePermit,
 }
 
 impl Connection {
     pub(crate) fn open(accepted: Accepted) -> io::Result<Self> {
-        Ok(Self { stream: TcpStream::from_std(accepted.stream)?, _permit: accepted.permit })
+        Ok(Self { stream: TcpStream::from_std(accepted.stream)?, preface: PREFACE, _permit: accepted.permit })
     }
 }
 
@@ -93,6 +103,12 @@ impl Connected for Connection {
 
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.preface.is_empty() {
+            let (now, later) = self.preface.split_at(self.preface.len().min(buf.remaining()));
+            buf.put_slice(now);
+            self.preface = later;
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_read(cx, buf)
     }
 }
@@ -150,7 +166,21 @@ mod tests {
         slow.write_all(&PREFACE[..10]).await.unwrap();
         tokio::task::yield_now().await;
         slow.write_all(&PREFACE[10..]).await.unwrap();
+        let mut connection = Connection::open(accepted.recv().await.unwrap()).unwrap();
+        slow.write_all(b"and more").await.unwrap();
+        let mut read = [0; PREFACE.len() + 8];
+        connection.read_exact(&mut read).await.unwrap();
+        assert_eq!(read[..], [PREFACE, &b"and more"[..]].concat(), "nothing of it is lost");
+    }
+
+    #[tokio::test]
+    async fn those_who_say_nothing_keep_nobody_out() {
+        let (address, mut accepted) = listening().await;
+        let silent = TcpStream::connect(address).await.unwrap();
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(PREFACE).await.unwrap();
         assert!(accepted.recv().await.is_some());
+        drop(silent);
     }
 
     #[tokio::test]

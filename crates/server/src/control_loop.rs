@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use kvorum_gossip::State;
 use kvorum_node::control::{Note, Status};
@@ -27,6 +27,8 @@ const CONTROL_LIMIT: usize = 4 << 20;
 /// A control connection that has had nothing to say for so long is closed.
 const IDLE: Duration = Duration::from_secs(60);
 const STORE_SIZE_INTERVAL: Duration = Duration::from_secs(2);
+/// Saving is tried many times a second; that it fails is said this often.
+const SAVE_FAILURE_INTERVAL: Duration = Duration::from_secs(10);
 
 /// What the control thread is told.
 #[derive(Debug)]
@@ -56,6 +58,8 @@ pub(crate) struct ControlLoop {
     /// To itself: completed saves.
     pub(crate) own: mpsc::Sender<ControlEvent>,
     pub(crate) snapshot: watch::Sender<Snapshot>,
+    /// When it was last said that saving fails.
+    pub(crate) save_failure_told: Option<Instant>,
 }
 
 impl ControlLoop {
@@ -83,7 +87,7 @@ impl ControlLoop {
         }
     }
 
-    fn perform(&self, effects: Vec<ControlEffect>, lanes: &mut Lanes) {
+    fn perform(&mut self, effects: Vec<ControlEffect>, lanes: &mut Lanes) {
         for effect in effects {
             match effect {
                 ControlEffect::Send { to, message } => lanes.send(self.me, &to, message),
@@ -100,6 +104,12 @@ impl ControlLoop {
                     self.snapshot.send_modify(|snapshot| snapshot.view = view);
                 }
                 ControlEffect::Ceiling(ceiling) => self.post(|| Input::ClockCeiling(ceiling)),
+                ControlEffect::Note(note @ Note::SaveFailed { .. }) => {
+                    if self.save_failure_told.is_none_or(|told| told.elapsed() > SAVE_FAILURE_INTERVAL) {
+                        self.save_failure_told = Some(Instant::now());
+                        log(&note);
+                    }
+                }
                 ControlEffect::Note(note) => log(&note),
             }
         }
@@ -250,7 +260,9 @@ fn log(note: &Note) {
                 "another process speaks with this node's identity: is a copy of its data directory in use?"
             );
         }
-        Note::SaveFailed { error } => tracing::error!("cannot save this node's state: {error}; trying again"),
+        Note::SaveFailed { error } => tracing::error!(
+            "cannot save this node's state: {error}; trying again: check the data directory and the free space"
+        ),
         Note::ClockDrift { name, ahead_ms } => {
             tracing::error!(
                 member = name,

@@ -32,7 +32,8 @@ const CHECKSUM: usize = 16;
 #[non_exhaustive]
 pub enum DataDirError {
     /// It cannot be created, read or written.
-    #[error("cannot {what} {path}: {source}; check the path, its permissions and the free space")]
+    /// The cause follows as its source.
+    #[error("cannot {what} {path} (check the path, its permissions and the free space)")]
     Io {
         /// What was tried.
         what: &'static str,

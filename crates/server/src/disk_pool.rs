@@ -62,6 +62,17 @@ impl Drop for DiskPool {
     }
 }
 
+/// The memory that a result holds.
+fn weight(input: &Input) -> usize {
+    match input {
+        Input::Loaded { result: Ok(Some(record)), .. } => record.as_bytes().len(),
+        Input::Scanned { result: Ok(page), .. } => {
+            page.rows.iter().map(|(key, record)| kvorum_node::row_weight(key, record)).sum()
+        }
+        _ => 0,
+    }
+}
+
 fn work(engine: &dyn Engine, queue: &Queue) {
     loop {
         let job = {
@@ -81,6 +92,7 @@ fn work(engine: &dyn Engine, queue: &Queue) {
             Read::Get(key) => Input::Loaded { op, result: engine.get(&key) },
             Read::Scan(range, limit_bytes) => Input::Scanned { op, result: engine.scan(&range, limit_bytes) },
         };
-        to.post([Mail::Input(input)]);
+        let bytes = weight(&input);
+        to.post_heavy(Mail::Input(input), bytes);
     }
 }

@@ -1,6 +1,11 @@
 //! The `Kv` service. Unary calls are batches of one through the same function as sessions.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use kvorum_wire::v1;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_stream::StreamExt;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 use v1::request::Operation;
@@ -14,7 +19,25 @@ use crate::shard_loop;
 /// The most operations in one batch call.
 const MAX_BATCH: usize = 1000;
 
-pub(crate) struct KvService;
+/// Streamed scans at a time on a shard thread: each holds a few pages that may not be read.
+const MAX_SCANS: usize = 32;
+/// A streamed scan whose pages nobody reads for so long ends.
+const SCAN_PATIENCE: Duration = Duration::from_secs(30);
+
+pub(crate) struct KvService {
+    scans: Arc<Semaphore>,
+}
+
+impl KvService {
+    pub(crate) fn new() -> Self {
+        Self { scans: Arc::new(Semaphore::new(MAX_SCANS)) }
+    }
+
+    fn begin_scan(&self) -> Result<OwnedSemaphorePermit, Status> {
+        let busy = "this node streams as many scans as it can; read those that you have opened, or try again later";
+        Arc::clone(&self.scans).try_acquire_owned().map_err(|_| Status::resource_exhausted(busy))
+    }
+}
 
 /// One operation, answered as a session would.
 async fn answer(operation: Operation) -> Result<v1::Response, Status> {
@@ -57,7 +80,7 @@ fn unexpected() -> Status {
 
 #[tonic::async_trait]
 impl v1::kv_server::Kv for KvService {
-    type ScanStream = ReceiverStream<Result<v1::ScanResponse, Status>>;
+    type ScanStream = ResponseStream<v1::ScanResponse>;
     type SessionStream = ResponseStream<v1::SessionResponse>;
 
     async fn get(&self, request: Request<v1::GetRequest>) -> Result<Response<v1::GetResponse>, Status> {
@@ -92,18 +115,24 @@ impl v1::kv_server::Kv for KvService {
     }
 
     async fn scan(&self, request: Request<v1::ScanRequest>) -> Result<Response<Self::ScanStream>, Status> {
-        let (pages, stream) = tokio::sync::mpsc::channel(2);
+        let permit = self.begin_scan()?;
+        let (pages, stream) = tokio::sync::mpsc::channel(1);
+        // Behind the pages, so that a scan that was given up does not look complete.
+        let (given_up, end) = tokio::sync::mpsc::channel(1);
         let mut scan = request.into_inner();
         tokio::spawn(async move {
+            let _permit = permit;
             loop {
                 let page = match call(Operation::Scan(scan.clone())).await {
                     Ok(Answer::Scan(page)) => page,
-                    Ok(_) => return drop(pages.send(Err(unexpected())).await),
-                    Err(status) => return drop(pages.send(Err(status)).await),
+                    Ok(_) => return drop(pages.send_timeout(Err(unexpected()), SCAN_PATIENCE).await),
+                    Err(status) => return drop(pages.send_timeout(Err(status), SCAN_PATIENCE).await),
                 };
                 let (found, next) = (page.rows.len() as u64, page.next.clone());
-                if pages.send(Ok(page)).await.is_err() {
-                    return; // The caller has gone away.
+                if pages.send_timeout(Ok(page), SCAN_PATIENCE).await.is_err() {
+                    // Or the caller has gone away.
+                    let _ = given_up.try_send(Err(Status::aborted("nobody has read this scan for a while")));
+                    return;
                 }
                 let limit_reached = scan.limit > 0 && found >= scan.limit;
                 match next {
@@ -115,7 +144,7 @@ impl v1::kv_server::Kv for KvService {
                 }
             }
         });
-        Ok(Response::new(ReceiverStream::new(stream)))
+        Ok(Response::new(Box::pin(ReceiverStream::new(stream).chain(ReceiverStream::new(end)))))
     }
 
     async fn session(

@@ -50,7 +50,7 @@ const MAX_PEERS: usize = 4096;
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
 const MAX_CLIENT_MESSAGE: usize = 4 << 20;
-const STREAMS_PER_CONNECTION: u32 = 1024;
+const STREAMS_PER_CONNECTION: u32 = 256;
 
 /// Why a node cannot start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -60,7 +60,8 @@ pub enum ServerError {
     #[error(transparent)]
     DataDir(#[from] DataDirError),
     /// A port cannot be opened.
-    #[error("cannot listen on {address} (--{flag}): {source}; is another process using it? choose another address")]
+    /// The cause follows as its source.
+    #[error("cannot listen on {address} (--{flag}; is another process using it? choose another address)")]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -200,6 +201,7 @@ async fn serve(config: Config, ready: impl FnOnce(&Ready), stop: impl Future<Out
         events: control_events,
         own: events.clone(),
         snapshot,
+        save_failure_told: None,
     };
 
     let shared = Shared {
@@ -240,6 +242,7 @@ async fn serve(config: Config, ready: impl FnOnce(&Ready), stop: impl Future<Out
     let clients = tokio::spawn(accept(client_listener, client_queues, MAX_CLIENTS));
     let peers = tokio::spawn(accept(peer_listener, peer_queues, MAX_PEERS));
     let http_router = crate::http::router(snapshots.clone(), stopped.clone());
+    let http_listener = crate::http::Bounded::new(http_listener);
     let http_task = tokio::spawn(async move { axum::serve(http_listener, http_router).await });
 
     tokio::pin!(stop);
@@ -390,7 +393,7 @@ async fn run_services(services: Services, clients: Connections, peers: Connectio
         .build_v1()
         .expect("the descriptors were compiled with this crate");
     let admin = AdminService { name, control: control.clone(), snapshot: snapshot.clone(), warnings };
-    let kv = KvServer::new(KvService)
+    let kv = KvServer::new(KvService::new())
         .max_decoding_message_size(MAX_CLIENT_MESSAGE)
         .max_encoding_message_size(MAX_CLIENT_MESSAGE);
     let client_server = builder()

@@ -18,6 +18,8 @@ pub(crate) struct SessionStream {
     id: u64,
     incoming: Streaming<v1::SessionRequest>,
     outbox: Arc<Outbox<v1::Response>>,
+    /// The weight of the message that the transport took last. It takes the next when that one is on its way.
+    leaving: usize,
     /// The client will send no more.
     ended: bool,
 }
@@ -27,7 +29,7 @@ impl SessionStream {
         // Bounded by the requests in flight rather than by bytes: a reply is never refused.
         let outbox = Outbox::new(usize::MAX);
         let id = shard_loop::with(|shard_loop| shard_loop.open_session(Arc::clone(&outbox)));
-        Self { id, incoming, outbox, ended: false }
+        Self { id, incoming, outbox, leaving: 0, ended: false }
     }
 
     /// Hands over the requests that have come.
@@ -56,9 +58,17 @@ impl Stream for SessionStream {
     type Item = Result<v1::SessionResponse, Status>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let left = std::mem::take(&mut self.leaving);
+        if left > 0 {
+            shard_loop::with(|shard_loop| shard_loop.session_read(self.id, left));
+        }
         self.take_in(cx);
+        let waiting = self.outbox.bytes();
         match self.outbox.poll_take(cx) {
-            Poll::Ready(responses) => Poll::Ready(Some(Ok(v1::SessionResponse { responses }))),
+            Poll::Ready(responses) => {
+                self.leaving = waiting - self.outbox.bytes();
+                Poll::Ready(Some(Ok(v1::SessionResponse { responses })))
+            }
             Poll::Pending if self.is_over() => Poll::Ready(None),
             Poll::Pending => Poll::Pending,
         }

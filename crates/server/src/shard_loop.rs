@@ -26,7 +26,7 @@ use crate::control_loop::ControlEvent;
 use crate::disk_pool::{DiskPool, Job, Read};
 use crate::engine::{Batch, Engine, Submitted, TryGet};
 use crate::mailbox::{Mail, Mailbox};
-use crate::outbox::Outbox;
+use crate::outbox::{MESSAGE_BYTES, Outbox};
 use crate::peer::codec::{self, Unpacked};
 use crate::peer::lane::{PeerLanes, peer_metadata};
 
@@ -55,6 +55,8 @@ pub(crate) struct ShardLoop {
     turn: Turn,
     sessions: BTreeMap<u64, Session>,
     next_session: u64,
+    /// What the sessions together have not read, see [`UNREAD_BYTES`].
+    unread: usize,
     peers: BTreeMap<NodeId, Peer>,
     draining: bool,
     /// When the timer task wakes next, and how it is told to wake earlier.
@@ -79,6 +81,8 @@ struct Session {
     asked: Slab<Asked>,
     /// The bytes that their answers may hold.
     load: usize,
+    /// The weight of the answers that the client has not read.
+    unread: usize,
     /// Answers of this turn.
     pending: Vec<(usize, v1::Response)>,
 }
@@ -136,6 +140,11 @@ pub(crate) const SESSION_BYTES: usize = 40 << 20;
 /// What a page of a scan holds, apart from its last pair.
 const SCAN_BYTES: usize = 256 << 10;
 
+/// What the sessions of a thread together may hold in answers that their clients do not read. Beyond it a session that
+/// holds more than its share is told that it is overloaded instead of what it asked for, so that those who read are
+/// served all the same.
+const UNREAD_BYTES: usize = 32 << 20;
+
 /// Runs `f` with this thread's loop.
 ///
 /// # Panics
@@ -158,6 +167,7 @@ pub(crate) fn install(index: ShardIndex, shard: Shard, shared: Shared) {
         turn: Turn::default(),
         sessions: BTreeMap::new(),
         next_session: 0,
+        unread: 0,
         peers: BTreeMap::new(),
         draining: false,
         armed: None,
@@ -201,7 +211,7 @@ impl ShardLoop {
     fn open(&mut self, kind: SessionKind) -> u64 {
         let id = u64::from(self.index.0) << 48 | self.next_session;
         self.next_session += 1;
-        self.sessions.insert(id, Session { kind, asked: Slab::new(), load: 0, pending: Vec::new() });
+        self.sessions.insert(id, Session { kind, asked: Slab::new(), load: 0, unread: 0, pending: Vec::new() });
         id
     }
 
@@ -212,7 +222,17 @@ impl ShardLoop {
 
     /// The session's stream is gone; what is still under way for it is not answered.
     pub(crate) fn close_session(&mut self, id: u64) {
-        self.sessions.remove(&id);
+        if let Some(session) = self.sessions.remove(&id) {
+            self.unread -= session.unread;
+        }
+    }
+
+    /// So much of a session's answers is on its way.
+    pub(crate) fn session_read(&mut self, id: u64, weight: usize) {
+        if let Some(session) = self.sessions.get_mut(&id) {
+            session.unread -= weight;
+            self.unread -= weight;
+        }
     }
 
     /// What a session has under way, against [`SESSION_BYTES`].
@@ -264,17 +284,28 @@ impl ShardLoop {
         receiver
     }
 
-    fn reply(&mut self, to: ClientRef, response: Response) {
+    fn reply(&mut self, to: ClientRef, mut response: Response) {
         let thread = ShardIndex((to.session >> 48) as u16);
         if thread != self.index {
             self.turn.mail.entry(thread).or_default().push(Mail::Reply(to, response));
             return;
         }
+        let share = MESSAGE_BYTES.min(UNREAD_BYTES / self.sessions.len().max(1));
         let Some(session) = self.sessions.get_mut(&to.session) else { return };
         let Some(Asked { id, kind, load }) = session.asked.try_remove(to.request as usize) else { return };
         session.load -= load;
         let partitions = self.shard.view().layout.as_ref().map_or(0, |layout| layout.partitions().count());
-        let weight = response_weight(&response);
+        let mut weight = response_weight(&response);
+        if matches!(session.kind, SessionKind::Stream(_)) {
+            let is_too_much = self.unread + weight > UNREAD_BYTES && session.unread > share;
+            if is_too_much && matches!(response, Response::Value { .. } | Response::Page { .. }) {
+                let why = "too many answers wait to be read; read them, or ask for less at a time";
+                response = Response::Failed(Failure::new(FailureKind::Overloaded, why));
+                weight = response_weight(&response);
+            }
+            session.unread += weight;
+            self.unread += weight;
+        }
         let response = client_codec::response_to_wire(id, partitions, kind == AskedKind::Delete, response);
         match &mut session.kind {
             SessionKind::Unary(reply) => {

@@ -213,7 +213,7 @@ impl Shard {
             tally.requirement().minimum(),
             place.len(),
             tally.answered().len(),
-            place.account(tally.answered(), tally.failed()),
+            place.account(tally.answered(), tally.failed(), outcome),
         );
         Response::Failed(Failure::new(kind, message))
     }

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use kvorum_quorum::{self as quorum, Level, ReplicaSet, Requirement};
+use kvorum_quorum::{self as quorum, Level, Outcome, ReplicaSet, Requirement};
 use kvorum_ring::PartitionId;
 
 use crate::view::Replica;
@@ -101,7 +101,9 @@ impl Preference {
     }
 
     /// Where each replica stands, for an error message: `n1 answered, n2 is down, n3 did not answer`.
-    pub(super) fn account(&self, answered: ReplicaSet, failed: ReplicaSet) -> String {
+    pub(super) fn account(&self, answered: ReplicaSet, failed: ReplicaSet, outcome: Outcome) -> String {
+        // Those that are left when the others have failed had no time to answer.
+        let silent = if outcome == Outcome::TimedOut { "did not answer" } else { "was not waited for" };
         let each = (0..self.len).map(|position| {
             let replica = self.replica(position);
             let name = self.view.name_of(replica.id);
@@ -109,7 +111,7 @@ impl Preference {
                 () if answered.contains(position) => format!("{name} answered"),
                 () if !replica.up => format!("{name} is down"),
                 () if failed.contains(position) => format!("{name} failed"),
-                () => format!("{name} did not answer"),
+                () => format!("{name} {silent}"),
             }
         });
         each.collect::<Vec<_>>().join(", ")

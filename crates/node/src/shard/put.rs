@@ -310,7 +310,7 @@ impl Shard {
             }
             Outcome::Impossible | Outcome::TimedOut => {
                 self.report_silent(now, &put.place, tally.open(), outcome, out);
-                let account = put.place.account(tally.answered(), tally.failed());
+                let account = put.place.account(tally.answered(), tally.failed(), outcome);
                 let message = format!(
                     "indeterminate: the write needs {wanted} of {} replicas, {} answered{}: {account}; \
                      it may or may not take effect: read before you retry",

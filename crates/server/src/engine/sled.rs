@@ -70,7 +70,12 @@ impl SledEngine {
             .cache_capacity(cache_bytes)
             .flush_every_ms(flush_every_ms)
             .open()
-            .map_err(|error| StoreError::Io(format!("{}: {error}", directory.display())))?;
+            .map_err(|error| {
+                StoreError::Io(format!(
+                    "{}: {error}; check the free space and the permissions there",
+                    directory.display()
+                ))
+            })?;
         let queue = Arc::new(Queue::default());
         let log_thread = {
             let (db, queue) = (db.clone(), Arc::clone(&queue));
