@@ -1,5 +1,7 @@
 //! Nodes that die, hang and come back.
 
+use std::time::{Duration, Instant};
+
 use rustix::process::Signal;
 
 use crate::harness::{Cluster, assert_success, kvctl, wait_for};
@@ -67,23 +69,47 @@ fn a_hung_node_delays_nobody_and_is_noticed() {
 }
 
 #[test]
-fn without_a_quorum_requests_fail_in_time_and_say_who_is_missing() {
+fn without_a_quorum_requests_fail_in_time_and_say_how_many_answered_and_who_did_not() {
     let mut cluster = Cluster::start(3, &[]);
-    cluster.run("n1", &["put", "k", "v", "-w", "all"]);
+    for n in 0..4 {
+        cluster.run("n1", &["put", &format!("k{n}"), "v", "-w", "all"]);
+    }
     cluster.node_mut("n2").kill();
     cluster.node_mut("n3").kill();
-    for arguments in
-        [&["put", "k", "w", "--timeout", "1s"][..], &["get", "k", "--timeout", "1s"], &["del", "k", "--timeout", "1s"]]
-    {
-        let refused = cluster.kvctl("n1", arguments);
-        let message = String::from_utf8(refused.stderr).unwrap();
-        assert_eq!(refused.status.code(), Some(3), "{arguments:?}: {message}");
-        assert!(message.contains("n2") && message.contains("n3"), "{arguments:?}: {message}");
-        assert_eq!(message.trim_end().lines().count(), 1, "{message}");
+    // Before anybody has noticed, and after.
+    for noticed in [false, true] {
+        if noticed {
+            // Alone it cannot know that they are down: that takes two witnesses.
+            wait_for("n1 is alone", || {
+                let states = cluster.states("n1")?;
+                (states.iter().filter(|(_, state)| state == "unreachable" || state == "down").count() == 2)
+                    .then_some(())
+            });
+        }
+        for request in [&["get", "k1"][..], &["put", "k2", "w"], &["del", "k3"], &["get", "k1", "-r", "two"]] {
+            let start = Instant::now();
+            let refused = cluster.kvctl("n1", &[request, &["--timeout", "1s"]].concat());
+            let message = String::from_utf8(refused.stderr).unwrap();
+            assert_eq!(refused.status.code(), Some(3), "{request:?}: {message}");
+            assert!(start.elapsed() < Duration::from_secs(3), "{request:?} took {:?}", start.elapsed());
+            assert!(message.contains("n2") && message.contains("n3"), "{request:?}: {message}");
+            // A node that has lost both others need not even wait for itself.
+            let told = ["0 answered", "1 answered", "1 is up"].iter().any(|count| message.contains(count));
+            assert!(told && message.contains("2 of 3 replicas"), "{request:?} does not say how many: {message}");
+            assert_eq!(message.trim_end().lines().count(), 1, "{message}");
+        }
+        // A key that no failed write has touched.
+        assert_eq!(cluster.run("n1", &["get", "k0", "-r", "one"]), "v\n");
+        // What the failed put and delete were meant to do may or may not show.
+        for key in ["k2", "k3"] {
+            let read = cluster.kvctl("n1", &["get", key, "-r", "one"]);
+            assert!(matches!(read.status.code(), Some(0 | 1)), "level one still reads");
+        }
+        assert_eq!(
+            cluster.run("n1", &["export", "-r", "one"]).lines().filter(|line| line.starts_with("k0\t")).count(),
+            1
+        );
     }
-    // What the failed put and delete were meant to do may or may not show.
-    let read = cluster.kvctl("n1", &["get", "k", "-r", "one"]);
-    assert!(matches!(read.status.code(), Some(0 | 1)), "level one still reads");
 }
 
 #[test]

@@ -5,10 +5,12 @@ use std::fmt::Write;
 
 use crate::harness::{Cluster, assert_success, kvctl};
 
-/// Pairs of many sizes, with every byte that the tsv format escapes and some that are no UTF-8.
+/// Pairs of many sizes, with what the tsv format escapes, as it writes it: a backslash that could not be mistaken stands
+/// alone.
 fn pairs(count: usize) -> String {
     (0..count).fold(String::new(), |mut text, n| {
-        writeln!(text, "key-{n:06}\t{}", format!("value {n} with \\t, \\n and \\\\; é ").repeat(1 + n % 7)).unwrap();
+        writeln!(text, "key-{n:06}\t{}", format!("value {n} with \\t, \\n, \\\\n and \\; é ").repeat(1 + n % 7))
+            .unwrap();
         text
     })
 }

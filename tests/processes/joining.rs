@@ -51,24 +51,3 @@ fn before_the_founding_nodes_are_present_requests_are_refused_with_the_reason() 
     let message = String::from_utf8(refused.stderr).unwrap();
     assert!(message.contains("1 of 2 nodes"), "{message}");
 }
-
-#[test]
-fn a_second_process_on_a_data_directory_is_refused() {
-    let cluster = Cluster::start(1, &["--engine", "memory"]);
-    let mut command = crate::harness::binary("kvnode");
-    command.args([
-        "run",
-        "--listen",
-        "127.0.0.1:0",
-        "--peer-listen",
-        "127.0.0.1:0",
-        "--http-listen",
-        "127.0.0.1:0",
-        "--engine",
-        "memory",
-    ]);
-    let output = command.arg("--data-dir").arg(cluster.path("n1")).output().unwrap();
-    assert!(!output.status.success());
-    let message = String::from_utf8(output.stderr).unwrap();
-    assert!(message.contains("in use by another kvnode"), "{message}");
-}

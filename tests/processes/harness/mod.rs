@@ -19,7 +19,7 @@ use tempfile::TempDir;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The directory of the binaries, built once: `cargo test` alone does not build the binaries of other packages.
-fn binaries() -> &'static Path {
+pub(crate) fn binaries() -> &'static Path {
     static BINARIES: OnceLock<PathBuf> = OnceLock::new();
     BINARIES.get_or_init(|| {
         // target/PROFILE/deps/this-test
@@ -96,6 +96,22 @@ impl Process {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
+    /// What the system counts for it, in bytes: `VmRSS` is what it holds now, `VmHWM` the most it ever held.
+    pub(crate) fn memory(&self, counter: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix(counter)?.strip_prefix(':'));
+        let kibibytes = line.unwrap_or_else(|| panic!("{} has no {counter}: has it ended?", self.name));
+        kibibytes.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+    }
+
+    /// The processor time it has used.
+    pub(crate) fn cpu_time(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // Behind the name, which may hold anything: user and system time, in hundredths of a second (proc(5)).
+        let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        Duration::from_millis(10) * fields[11..=12].iter().map(|ticks| ticks.parse::<u32>().unwrap()).sum::<u32>()
+    }
+
     pub(crate) fn wait(&mut self) -> ExitStatus {
         let name = self.name.clone();
         wait_for(&format!("{name} ends"), || self.child.try_wait().unwrap())
@@ -132,7 +148,7 @@ pub(crate) struct Node {
     /// Where clients reach it; it keeps its ports over restarts.
     pub(crate) client: String,
     pub(crate) http: String,
-    peer: String,
+    pub(crate) peer: String,
     directory: PathBuf,
     flags: Vec<String>,
     pub(crate) process: Option<Process>,
@@ -214,9 +230,14 @@ pub(crate) struct Cluster {
 impl Cluster {
     /// Starts nodes that found a cluster together, and waits until it is complete.
     pub(crate) fn start(nodes: usize, flags: &[&str]) -> Self {
+        Self::found(nodes, &[], flags)
+    }
+
+    /// The same, with flags that only the founder is given.
+    pub(crate) fn found(nodes: usize, founder: &[&str], flags: &[&str]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let count = nodes.to_string();
-        let founding = [&["--initial-nodes", &count][..], flags].concat();
+        let founding = [&["--initial-nodes", &count][..], founder, flags].concat();
         let mut cluster = Self { nodes: vec![Node::start(directory.path(), "n1", &founding)], directory };
         for _ in 1..nodes {
             cluster.join(flags);
@@ -284,6 +305,21 @@ impl Cluster {
         assert_success(&output, arguments);
         String::from_utf8(output.stdout).unwrap()
     }
+}
+
+/// Runs a command that should end by itself, and soon; it is killed when it does not.
+pub(crate) fn finish(mut command: Command) -> Output {
+    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let pid = Pid::from_child(&child);
+    let (send, output) = mpsc::channel();
+    std::thread::spawn(move || send.send(child.wait_with_output()));
+    output.recv_timeout(PATIENCE).map_or_else(
+        |_| {
+            kill_process(pid, Signal::KILL).unwrap();
+            panic!("{command:?} did not end within {PATIENCE:?}")
+        },
+        Result::unwrap,
+    )
 }
 
 pub(crate) fn kvctl(endpoint: &str, arguments: &[impl AsRef<OsStr>], input: &[u8]) -> Output {
