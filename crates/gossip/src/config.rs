@@ -115,69 +115,21 @@ mod tests {
         assert_eq!(config.fan_out, 3);
         assert_eq!(config.suspect_after, config.round_interval * 10);
         assert_eq!(config.forget_after, Duration::from_secs(86_400));
-        assert_eq!(
-            config.round_interval * config.retry_every,
-            Duration::from_secs(1)
-        );
-        assert_eq!(
-            config.round_interval * config.seed_every,
-            Duration::from_secs(5)
-        );
+        assert_eq!(config.round_interval * config.retry_every, Duration::from_secs(1));
+        assert_eq!(config.round_interval * config.seed_every, Duration::from_secs(5));
     }
 
     #[test]
     fn each_limit_is_checked() {
         let good = Config::default;
         let round_interval = Duration::ZERO;
-        assert_eq!(
-            Config {
-                round_interval,
-                ..good()
-            }
-            .validate(),
-            Err(Error::RoundIntervalZero)
-        );
-        assert_eq!(
-            Config {
-                fan_out: 0,
-                ..good()
-            }
-            .validate(),
-            Err(Error::FanOutZero)
-        );
+        assert_eq!(Config { round_interval, ..good() }.validate(), Err(Error::RoundIntervalZero));
+        assert_eq!(Config { fan_out: 0, ..good() }.validate(), Err(Error::FanOutZero));
         let suspect_after = Duration::from_millis(399);
-        assert!(matches!(
-            Config {
-                suspect_after,
-                ..good()
-            }
-            .validate(),
-            Err(Error::SuspectAfterTooShort { .. })
-        ));
+        assert!(matches!(Config { suspect_after, ..good() }.validate(), Err(Error::SuspectAfterTooShort { .. })));
         let forget_after = Duration::from_millis(1999);
-        assert!(matches!(
-            Config {
-                forget_after,
-                ..good()
-            }
-            .validate(),
-            Err(Error::ForgetAfterTooShort { .. })
-        ));
-        assert_eq!(
-            Config {
-                retry_every: 0,
-                ..good()
-            }
-            .validate(),
-            Err(Error::EveryZeroRounds)
-        );
-        assert_eq!(
-            Config {
-                seed_every: 0,
-                ..good()
-            }
-            .validate(),
-            Err(Error::EveryZeroRounds)
-        );
+        assert!(matches!(Config { forget_after, ..good() }.validate(), Err(Error::ForgetAfterTooShort { .. })));
+        assert_eq!(Config { retry_every: 0, ..good() }.validate(), Err(Error::EveryZeroRounds));
+        assert_eq!(Config { seed_every: 0, ..good() }.validate(), Err(Error::EveryZeroRounds));
     }
 }

@@ -70,10 +70,7 @@ where
     /// # Panics
     ///
     /// If [`Config::validate`] refuses `config`.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "all are needed, each once, and of different types"
-    )]
+    #[expect(clippy::too_many_arguments, reason = "all are needed, each once, and of different types")]
     pub fn new(
         config: Config,
         id: I,
@@ -118,21 +115,12 @@ where
     }
 
     /// Takes in something that happened outside.
-    pub fn handle(
-        &mut self,
-        now: Duration,
-        input: Input<I, A, M>,
-        out: &mut impl Extend<Effect<I, A, M>>,
-    ) {
+    pub fn handle(&mut self, now: Duration, input: Input<I, A, M>, out: &mut impl Extend<Effect<I, A, M>>) {
         match input {
             Input::Message(Message::Syn { from, digests }) => {
                 self.on_syn(now, from, digests, out);
             }
-            Input::Message(Message::Ack {
-                from,
-                updates,
-                wanted,
-            }) => self.on_ack(now, from, updates, wanted, out),
+            Input::Message(Message::Ack { from, updates, wanted }) => self.on_ack(now, from, updates, wanted, out),
             Input::Message(Message::Ack2 { updates }) => self.on_ack2(now, updates, out),
             Input::Evidence { id, evidence } => self.on_evidence(now, &id, evidence, out),
             Input::Leave => self.on_leave(now, out),
@@ -195,13 +183,7 @@ where
         self.others.get(id)
     }
 
-    fn on_evidence(
-        &mut self,
-        now: Duration,
-        id: &I,
-        evidence: Evidence,
-        out: &mut impl Extend<Effect<I, A, M>>,
-    ) {
+    fn on_evidence(&mut self, now: Duration, id: &I, evidence: Evidence, out: &mut impl Extend<Effect<I, A, M>>) {
         let Some(member) = self.others.get_mut(id) else {
             return;
         };
@@ -291,9 +273,7 @@ where
         if let Some(higher) = self.me.incarnation.0.checked_add(1) {
             self.refuted = true;
             self.me.incarnation = Incarnation(higher);
-            out.extend([Effect::Event(Event::Refuted {
-                incarnation: self.me.incarnation,
-            })]);
+            out.extend([Effect::Event(Event::Refuted { incarnation: self.me.incarnation })]);
         }
     }
 }

@@ -30,10 +30,7 @@ pub(crate) struct Testimony<'a, I> {
 /// `witnesses` of the `usable` members, that is those that could be witnesses, suspect it. Two are
 /// needed, or one if there is no second: then nobody can tell a dead member from a cut line.
 pub(crate) fn verdict(witnesses: usize, usable: usize) -> State {
-    assert!(
-        witnesses <= usable,
-        "a witness is one of those that could be"
-    );
+    assert!(witnesses <= usable, "a witness is one of those that could be");
     match (witnesses, usable) {
         (0, _) => State::Up,
         (1, 1) => State::Unreachable,
@@ -70,13 +67,10 @@ fn hear<I: Ord>(members: &[Testimony<'_, I>], credible: &[bool]) -> Vec<State> {
             }
         }
     }
-    let judged = members
-        .iter()
-        .enumerate()
-        .map(|(i, member)| match member.left {
-            true => State::Left,
-            false => verdict(witnesses[i], heard - usize::from(credible[i])),
-        });
+    let judged = members.iter().enumerate().map(|(i, member)| match member.left {
+        true => State::Left,
+        false => verdict(witnesses[i], heard - usize::from(credible[i])),
+    });
     judged.collect()
 }
 

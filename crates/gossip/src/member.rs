@@ -117,8 +117,7 @@ impl<I, A, M> Member<I, A, M> {
 
     /// Time since its heartbeat last rose here; zero for this node itself.
     pub fn heartbeat_age(&self, now: Duration) -> Duration {
-        self.last_rise
-            .map_or(Duration::ZERO, |rise| now.saturating_sub(rise))
+        self.last_rise.map_or(Duration::ZERO, |rise| now.saturating_sub(rise))
     }
 }
 
@@ -143,10 +142,7 @@ impl<I: Ord + Clone, A: Clone + PartialEq, M: Clone + PartialEq> Member<I, A, M>
 
     /// A higher incarnation: whatever was held against the earlier one is void.
     pub(crate) fn begin_life(&mut self, incarnation: Incarnation, heartbeat: u64, now: Duration) {
-        assert!(
-            incarnation > self.incarnation,
-            "lives follow each other upwards"
-        );
+        assert!(incarnation > self.incarnation, "lives follow each other upwards");
         self.incarnation = incarnation;
         self.left = false;
         self.version = 0;
@@ -164,10 +160,7 @@ impl<I: Ord + Clone, A: Clone + PartialEq, M: Clone + PartialEq> Member<I, A, M>
 
     /// Newer details of this incarnation. Tells what changed: (profile, suspects).
     pub(crate) fn adopt(&mut self, details: Details<I, A, M>) -> (bool, bool) {
-        assert!(
-            details.version > self.version,
-            "only newer details replace older"
-        );
+        assert!(details.version > self.version, "only newer details replace older");
         let suspects = one_voice_each(details.suspects);
         let changed = (self.profile != details.profile, self.suspects != suspects);
         self.version = details.version;
@@ -179,30 +172,20 @@ impl<I: Ord + Clone, A: Clone + PartialEq, M: Clone + PartialEq> Member<I, A, M>
     /// When this node will have waited long enough for a heartbeat.
     pub(crate) fn suspicion_due(&self, suspect_after: Duration) -> Duration {
         let stalls = self.last_rise.map(|at| at.saturating_add(suspect_after));
-        let failed = self
-            .failed_at
-            .map(|at| at.saturating_add(suspect_after / 4));
+        let failed = self.failed_at.map(|at| at.saturating_add(suspect_after / 4));
         let either = [stalls, failed].into_iter().flatten();
         either.min().unwrap_or(Duration::MAX)
     }
 
     /// `span` passed in which this node could not listen: it is not held against the member.
     pub(crate) fn excuse(&mut self, span: Duration, now: Duration) {
-        for at in [&mut self.last_rise, &mut self.failed_at]
-            .into_iter()
-            .flatten()
-        {
+        for at in [&mut self.last_rise, &mut self.failed_at].into_iter().flatten() {
             *at = now.min(at.saturating_add(span));
         }
     }
 
     pub(crate) fn digest(&self) -> Digest<I> {
-        Digest {
-            id: self.id.clone(),
-            incarnation: self.incarnation,
-            heartbeat: self.heartbeat,
-            version: self.version,
-        }
+        Digest { id: self.id.clone(), incarnation: self.incarnation, heartbeat: self.heartbeat, version: self.version }
     }
 
     /// This record for a peer, with the details if it wants them and they are those of this life.

@@ -25,10 +25,7 @@ fn address(id: u32) -> u32 {
 }
 
 fn profile(id: u32, meta: u32) -> Profile<u32, u32> {
-    Profile {
-        address: address(id),
-        meta,
-    }
+    Profile { address: address(id), meta }
 }
 
 fn node(id: u32, incarnation: u64, seeds: &[u32], now: Duration) -> Node {
@@ -37,16 +34,7 @@ fn node(id: u32, incarnation: u64, seeds: &[u32], now: Duration) -> Node {
     let incarnation = Incarnation(incarnation);
     let seed = u64::from(id);
     let config = Config::default();
-    Gossip::new(
-        config,
-        id,
-        incarnation,
-        profile,
-        seeds,
-        Vec::new(),
-        seed,
-        now,
-    )
+    Gossip::new(config, id, incarnation, profile, seeds, Vec::new(), seed, now)
 }
 
 /// What a member says of itself, as others repeat it.
@@ -56,18 +44,12 @@ fn update(id: u32, incarnation: u64, heartbeat: u64, version: u64) -> Update<u32
         incarnation: Incarnation(incarnation),
         heartbeat,
         left: false,
-        details: Some(Details {
-            version,
-            profile: profile(id, 0),
-            suspects: Vec::new(),
-        }),
+        details: Some(Details { version, profile: profile(id, 0), suspects: Vec::new() }),
     }
 }
 
 fn ack2(updates: impl Into<Vec<Update<u32, u32, u32>>>) -> Message<u32, u32, u32> {
-    Message::Ack2 {
-        updates: updates.into(),
-    }
+    Message::Ack2 { updates: updates.into() }
 }
 
 fn events(effects: &Effects) -> Vec<Event<u32>> {

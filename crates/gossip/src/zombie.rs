@@ -29,19 +29,12 @@ struct Certificate {
 
 impl<I: Ord> ZombieGuard<I> {
     pub(crate) fn new(lifetime: Duration) -> Self {
-        Self {
-            certificates: BTreeMap::new(),
-            lifetime,
-        }
+        Self { certificates: BTreeMap::new(), lifetime }
     }
 
     /// From now on refuses `id` up to this incarnation.
     pub(crate) fn bury(&mut self, id: I, incarnation: Incarnation, down: bool, now: Duration) {
-        let certificate = Certificate {
-            incarnation,
-            down,
-            expires: now.saturating_add(self.lifetime),
-        };
+        let certificate = Certificate { incarnation, down, expires: now.saturating_add(self.lifetime) };
         self.certificates.insert(id, certificate);
     }
 

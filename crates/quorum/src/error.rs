@@ -10,9 +10,7 @@ use crate::Level;
 #[non_exhaustive]
 pub enum Error {
     /// The text is no level: the fault of whoever wrote it.
-    #[error(
-        "unknown level: expected one, two, three, quorum, all, local_quorum, each_quorum or a number from 1 to 64"
-    )]
+    #[error("unknown level: expected one, two, three, quorum, all, local_quorum, each_quorum or a number from 1 to 64")]
     UnknownLevel,
     /// The level asks for more replicas than there are: a smaller level or more replicas are
     /// needed.

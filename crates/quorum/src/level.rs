@@ -120,21 +120,8 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for text in [
-            "",
-            "0",
-            "65",
-            "255",
-            "256",
-            "99999999999",
-            "-1",
-            "+1",
-            " 1",
-            "1.0",
-            "ONE",
-            "one ",
-            "local-quorum",
-        ] {
+        for text in ["", "0", "65", "255", "256", "99999999999", "-1", "+1", " 1", "1.0", "ONE", "one ", "local-quorum"]
+        {
             assert_eq!(text.parse::<Level>(), Err(Error::UnknownLevel), "{text:?}");
         }
     }
@@ -145,17 +132,11 @@ mod tests {
         for (name, _) in NAMED {
             assert!(message.contains(name), "{message:?} does not name {name}");
         }
-        assert!(
-            message.contains("1 to 64"),
-            "{message:?} does not give the range"
-        );
+        assert!(message.contains("1 to 64"), "{message:?} does not give the range");
     }
 
     #[test]
     fn a_level_is_padded_like_text() {
-        assert_eq!(
-            format!("{:>7}|{:<4}|", Level::One, Level::Number(NonZeroU8::MIN)),
-            "    one|1   |"
-        );
+        assert_eq!(format!("{:>7}|{:<4}|", Level::One, Level::Number(NonZeroU8::MIN)), "    one|1   |");
     }
 }

@@ -16,10 +16,7 @@ pub(crate) type Sets = Vec<(Vec<usize>, usize)>;
 pub(crate) fn requirement(sets: &Sets) -> Requirement {
     let sets: Vec<QuorumSet> = sets
         .iter()
-        .map(|(members, need)| QuorumSet {
-            members: set(members),
-            need: u8::try_from(*need).unwrap(),
-        })
+        .map(|(members, need)| QuorumSet { members: set(members), need: u8::try_from(*need).unwrap() })
         .collect();
     Requirement::from_sets(&sets).unwrap()
 }
@@ -35,29 +32,24 @@ pub(crate) fn set(positions: &[usize]) -> ReplicaSet {
 
 /// Every subset of the given positions.
 pub(crate) fn subsets(positions: &[usize]) -> Vec<Vec<usize>> {
-    positions
-        .iter()
-        .fold([Vec::new()].into(), |mut all, &position| {
-            for mut subset in all.clone() {
-                subset.push(position);
-                all.push(subset);
-            }
-            all
-        })
+    positions.iter().fold([Vec::new()].into(), |mut all, &position| {
+        for mut subset in all.clone() {
+            subset.push(position);
+            all.push(subset);
+        }
+        all
+    })
 }
 
 /// Some of the first `n` positions, as many as `how_many` says.
-pub(crate) fn some_of(
-    n: usize,
-    how_many: RangeInclusive<usize>,
-) -> impl Strategy<Value = Vec<usize>> {
+pub(crate) fn some_of(n: usize, how_many: RangeInclusive<usize>) -> impl Strategy<Value = Vec<usize>> {
     proptest::sample::subsequence((0..n).collect::<Vec<_>>(), how_many)
 }
 
 /// One to `most` sets of the first `n` positions, overlapping or not.
 pub(crate) fn any_sets(n: usize, most: usize) -> impl Strategy<Value = Sets> {
-    let one = some_of(n, 1..=n)
-        .prop_flat_map(|members| (1..=members.len()).prop_map(move |need| (members.clone(), need)));
+    let one =
+        some_of(n, 1..=n).prop_flat_map(|members| (1..=members.len()).prop_map(move |need| (members.clone(), need)));
     proptest::collection::vec(one, 1..=most)
 }
 
@@ -79,26 +71,16 @@ pub(crate) fn failed(down: &[usize], events: &[Input]) -> Vec<usize> {
         Input::Error { replica } => Some(*replica),
         Input::Answer { .. } => None,
     });
-    down.iter()
-        .copied()
-        .chain(erred)
-        .filter(|replica| !answered.contains(replica))
-        .collect()
+    down.iter().copied().chain(erred).filter(|replica| !answered.contains(replica)).collect()
 }
 
 /// What these events decide, had nothing been decided before them.
 fn decided(sets: &Sets, down: &[usize], events: &[Input]) -> Option<Outcome> {
     let (answered, failed) = (answered(events), failed(down, events));
     let count = |members: &[usize], of: &[usize]| members.iter().filter(|m| of.contains(m)).count();
-    if sets
-        .iter()
-        .all(|(members, need)| count(members, &answered) >= *need)
-    {
+    if sets.iter().all(|(members, need)| count(members, &answered) >= *need) {
         Some(Outcome::Reached)
-    } else if sets
-        .iter()
-        .any(|(members, need)| members.len() - count(members, &failed) < *need)
-    {
+    } else if sets.iter().any(|(members, need)| members.len() - count(members, &failed) < *need) {
         Some(Outcome::Impossible)
     } else {
         None

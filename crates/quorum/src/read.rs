@@ -74,13 +74,7 @@ impl Read {
     ) -> Read {
         let tally = Tally::start(now, requirement, replicas, ReplicaSet::EMPTY, deadline, out);
         let hedge_at = hedge_after.map(|after| now.saturating_add(after));
-        let mut read = Read {
-            tally,
-            asked: ReplicaSet::EMPTY,
-            down,
-            hedge_after,
-            hedge_at,
-        };
+        let mut read = Read { tally, asked: ReplicaSet::EMPTY, down, hedge_after, hedge_at };
         if !read.tally.is_done() {
             read.ask_enough(out);
         }
@@ -123,11 +117,7 @@ impl Read {
             return None;
         }
         let deadline = self.tally.deadline;
-        Some(
-            self.hedge_at
-                .filter(|_| self.next_hedge().is_some())
-                .map_or(deadline, |at| at.min(deadline)),
-        )
+        Some(self.hedge_at.filter(|_| self.next_hedge().is_some()).map_or(deadline, |at| at.min(deadline)))
     }
 
     /// The replicas asked so far.
@@ -167,9 +157,7 @@ impl Read {
             let set = self.tally.requirement.sets()[index];
             while !set.is_met(self.asked) {
                 let next = self.preferred(self.candidates(&set));
-                let replica = next.expect(
-                    "a possible requirement has a replica to ask in each set that lacks one",
-                );
+                let replica = next.expect("a possible requirement has a replica to ask in each set that lacks one");
                 self.ask(replica, out);
             }
         }
@@ -195,35 +183,20 @@ impl Read {
     fn next_hedge(&self) -> Option<usize> {
         let sets = self.tally.requirement.sets().iter();
         let unmet = sets.filter(|set| !set.is_met(self.tally.answered));
-        self.preferred(unmet.fold(ReplicaSet::EMPTY, |all, set| {
-            all.union(self.candidates(set))
-        }))
+        self.preferred(unmet.fold(ReplicaSet::EMPTY, |all, set| all.union(self.candidates(set))))
     }
 
     /// The replicas this set may ask now: those that are not asked yet, and of those known to be
     /// down only if the set cannot be met without any that is.
     fn candidates(&self, set: &QuorumSet) -> ReplicaSet {
-        let unasked = set
-            .members
-            .intersection(self.tally.unsettled())
-            .difference(self.asked);
-        let hopeful = self
-            .tally
-            .answered
-            .union(self.tally.unsettled().difference(self.down));
-        if set.is_met(hopeful) {
-            unasked.difference(self.down)
-        } else {
-            unasked
-        }
+        let unasked = set.members.intersection(self.tally.unsettled()).difference(self.asked);
+        let hopeful = self.tally.answered.union(self.tally.unsettled().difference(self.down));
+        if set.is_met(hopeful) { unasked.difference(self.down) } else { unasked }
     }
 
     /// The lowest position, but any other before one that is known to be down.
     fn preferred(&self, candidates: ReplicaSet) -> Option<usize> {
-        candidates
-            .difference(self.down)
-            .lowest()
-            .or(candidates.lowest())
+        candidates.difference(self.down).lowest().or(candidates.lowest())
     }
 
     fn ask(&mut self, replica: usize, out: &mut impl Extend<Effect>) {

@@ -30,20 +30,12 @@ impl ReplicaSet {
 
     /// The positions `0..n`; all 64 when `n` is larger than that.
     pub const fn first(n: usize) -> ReplicaSet {
-        if n >= Self::POSITIONS {
-            ReplicaSet(u64::MAX)
-        } else {
-            ReplicaSet((1 << n) - 1)
-        }
+        if n >= Self::POSITIONS { ReplicaSet(u64::MAX) } else { ReplicaSet((1 << n) - 1) }
     }
 
     /// The set of one position; empty when `position` is 64 or more.
     pub const fn single(position: usize) -> ReplicaSet {
-        if position < Self::POSITIONS {
-            ReplicaSet(1 << position)
-        } else {
-            ReplicaSet::EMPTY
-        }
+        if position < Self::POSITIONS { ReplicaSet(1 << position) } else { ReplicaSet::EMPTY }
     }
 
     /// Adds a position. True when it was not a member before and is one now.
@@ -87,11 +79,7 @@ impl ReplicaSet {
 
     /// The lowest position, which the caller prefers most.
     pub(crate) const fn lowest(self) -> Option<usize> {
-        if self.is_empty() {
-            None
-        } else {
-            Some(self.0.trailing_zeros() as usize)
-        }
+        if self.is_empty() { None } else { Some(self.0.trailing_zeros() as usize) }
     }
 
     /// The members of either set.
@@ -112,11 +100,7 @@ impl ReplicaSet {
 
 impl FromIterator<usize> for ReplicaSet {
     fn from_iter<I: IntoIterator<Item = usize>>(positions: I) -> ReplicaSet {
-        positions
-            .into_iter()
-            .fold(ReplicaSet::EMPTY, |set, position| {
-                set.union(ReplicaSet::single(position))
-            })
+        positions.into_iter().fold(ReplicaSet::EMPTY, |set, position| set.union(ReplicaSet::single(position)))
     }
 }
 
@@ -136,12 +120,8 @@ mod tests {
 
     /// The same set twice: as a mask and as the ordered set it must agree with.
     fn both() -> impl Strategy<Value = (ReplicaSet, BTreeSet<usize>)> {
-        proptest::collection::vec(0usize..64, 0..64).prop_map(|positions| {
-            (
-                positions.iter().copied().collect(),
-                positions.into_iter().collect(),
-            )
-        })
+        proptest::collection::vec(0usize..64, 0..64)
+            .prop_map(|positions| (positions.iter().copied().collect(), positions.into_iter().collect()))
     }
 
     fn sorted(set: ReplicaSet) -> Vec<usize> {
@@ -186,18 +166,12 @@ mod tests {
             assert!(!set.insert(position));
             assert!(!set.remove(position));
             assert_eq!(set, ReplicaSet::single(3));
-            assert_eq!(
-                [3, position].into_iter().collect::<ReplicaSet>(),
-                ReplicaSet::single(3)
-            );
+            assert_eq!([3, position].into_iter().collect::<ReplicaSet>(), ReplicaSet::single(3));
         }
     }
 
     #[test]
     fn debug_shows_the_positions() {
-        assert_eq!(
-            format!("{:?}", [5, 1].into_iter().collect::<ReplicaSet>()),
-            "{1, 5}"
-        );
+        assert_eq!(format!("{:?}", [5, 1].into_iter().collect::<ReplicaSet>()), "{1, 5}");
     }
 }

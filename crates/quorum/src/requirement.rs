@@ -57,10 +57,7 @@ pub struct Requirement {
     len: u8,
 }
 
-const UNUSED: QuorumSet = QuorumSet {
-    members: ReplicaSet::EMPTY,
-    need: 0,
-};
+const UNUSED: QuorumSet = QuorumSet { members: ReplicaSet::EMPTY, need: 0 };
 
 impl Requirement {
     /// How many sets a requirement can hold. They lie inside it, so that a decision allocates
@@ -105,10 +102,7 @@ impl Requirement {
         if need > have {
             return Err(Error::TooFewReplicas { level, need, have });
         }
-        Requirement::from_sets(&[QuorumSet {
-            members: ReplicaSet::first(have),
-            need: narrow(need),
-        }])
+        Requirement::from_sets(&[QuorumSet { members: ReplicaSet::first(have), need: narrow(need) }])
     }
 
     /// The requirement that every one of these sets is met. Sets may overlap.
@@ -121,10 +115,7 @@ impl Requirement {
         if sets.is_empty() {
             return Err(Error::NoSets);
         }
-        let mut requirement = Requirement {
-            sets: [UNUSED; Self::MAX_SETS],
-            len: 0,
-        };
+        let mut requirement = Requirement { sets: [UNUSED; Self::MAX_SETS], len: 0 };
         for &set in sets {
             requirement.push(set)?;
         }
@@ -159,11 +150,7 @@ impl Requirement {
         let mut missing = 0;
         loop {
             let gap = |set: &QuorumSet| usize::from(set.need).saturating_sub(set.count(answered));
-            let Some(widest) = left
-                .iter_mut()
-                .max_by_key(|set| gap(set))
-                .filter(|set| gap(set) > 0)
-            else {
+            let Some(widest) = left.iter_mut().max_by_key(|set| gap(set)).filter(|set| gap(set) > 0) else {
                 return missing;
             };
             let unanswered = widest.members.difference(answered);
@@ -181,10 +168,7 @@ impl Requirement {
 
     /// A majority in every data centre, in the order of their first replicas.
     fn quorum_in_each(centres: &[u8]) -> Result<Requirement, Error> {
-        let mut requirement = Requirement {
-            sets: [UNUSED; Self::MAX_SETS],
-            len: 0,
-        };
+        let mut requirement = Requirement { sets: [UNUSED; Self::MAX_SETS], len: 0 };
         let mut rest = ReplicaSet::first(centres.len());
         while let Some(position) = rest.lowest() {
             let members = replicas_in(centres[position], centres);
@@ -199,10 +183,7 @@ impl Requirement {
         if need == 0 || need > have {
             return Err(Error::InvalidSet { need, have });
         }
-        *self
-            .sets
-            .get_mut(usize::from(self.len))
-            .ok_or(Error::TooManySets)? = set;
+        *self.sets.get_mut(usize::from(self.len)).ok_or(Error::TooManySets)? = set;
         self.len += 1;
         Ok(())
     }
@@ -210,19 +191,11 @@ impl Requirement {
 
 /// The replicas in one data centre.
 fn replicas_in(centre: u8, centres: &[u8]) -> ReplicaSet {
-    centres
-        .iter()
-        .enumerate()
-        .filter(|&(_, &of)| of == centre)
-        .map(|(position, _)| position)
-        .collect()
+    centres.iter().enumerate().filter(|&(_, &of)| of == centre).map(|(position, _)| position).collect()
 }
 
 fn quorum_of(members: ReplicaSet) -> QuorumSet {
-    QuorumSet {
-        members,
-        need: narrow(majority(members.len())),
-    }
+    QuorumSet { members, need: narrow(majority(members.len())) }
 }
 
 /// The smallest number of `n` such that any two choices of that many share one (Thomas, "A Majority
@@ -232,9 +205,6 @@ const fn majority(n: usize) -> usize {
 }
 
 fn narrow(need: usize) -> u8 {
-    assert!(
-        need <= ReplicaSet::POSITIONS,
-        "a set never needs more answers than there are positions"
-    );
+    assert!(need <= ReplicaSet::POSITIONS, "a set never needs more answers than there are positions");
     need as u8
 }

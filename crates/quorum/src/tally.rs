@@ -29,14 +29,7 @@ impl Tally {
         out: &mut impl Extend<Effect>,
     ) -> Tally {
         let failed = failed.intersection(replicas);
-        let mut tally = Tally {
-            requirement,
-            replicas,
-            answered: ReplicaSet::EMPTY,
-            failed,
-            deadline,
-            outcome: None,
-        };
+        let mut tally = Tally { requirement, replicas, answered: ReplicaSet::EMPTY, failed, deadline, outcome: None };
         tally.expire(now, out);
         tally.decide(out);
         tally
@@ -68,9 +61,7 @@ impl Tally {
 
     /// The replicas that may still answer, asked or not.
     pub(crate) fn unsettled(&self) -> ReplicaSet {
-        self.replicas
-            .difference(self.answered)
-            .difference(self.failed)
+        self.replicas.difference(self.answered).difference(self.failed)
     }
 
     pub(crate) fn is_done(&self) -> bool {
@@ -80,10 +71,7 @@ impl Tally {
     fn decide(&mut self, out: &mut impl Extend<Effect>) {
         if self.requirement.is_met(self.answered) {
             self.end(Outcome::Reached, out);
-        } else if !self
-            .requirement
-            .is_possible(self.answered, self.unsettled())
-        {
+        } else if !self.requirement.is_possible(self.answered, self.unsettled()) {
             self.end(Outcome::Impossible, out);
         }
     }

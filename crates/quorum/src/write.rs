@@ -65,10 +65,7 @@ impl Write {
         out: &mut impl Extend<Effect>,
     ) -> Write {
         let tally = Tally::start(now, requirement, replicas, down, deadline, out);
-        let mut write = Write {
-            tally,
-            asked: ReplicaSet::EMPTY,
-        };
+        let mut write = Write { tally, asked: ReplicaSet::EMPTY };
         write.send_to_open(out);
         write
     }

@@ -18,10 +18,7 @@ pub enum Error {
     },
 
     /// A member's weight is above [`MAX_WEIGHT`](crate::MAX_WEIGHT). The operator's mistake.
-    #[error(
-        "member {id} has weight {weight}; the largest is {}",
-        crate::MAX_WEIGHT
-    )]
+    #[error("member {id} has weight {weight}; the largest is {}", crate::MAX_WEIGHT)]
     Weight {
         /// The member.
         id: String,
@@ -70,9 +67,7 @@ pub enum Error {
 
     /// A table was given with too few or too many rows. The fault of whoever wrote or sent the
     /// table.
-    #[error(
-        "{expected} partitions need as many rows and fallback lists, not {rows} and {fallbacks}"
-    )]
+    #[error("{expected} partitions need as many rows and fallback lists, not {rows} and {fallbacks}")]
     RowCount {
         /// The number of partitions, and so of rows and of lists of fallbacks.
         expected: u32,

@@ -61,34 +61,23 @@ impl NodeKey for String {
 
 /// The members that can hold data, checked, and sorted by id so that the order of the input cannot
 /// matter.
-pub(crate) fn holders<I: NodeKey + Ord + Debug>(
-    members: &[Member<I>],
-) -> Result<Vec<&Member<I>>, Error> {
+pub(crate) fn holders<I: NodeKey + Ord + Debug>(members: &[Member<I>]) -> Result<Vec<&Member<I>>, Error> {
     let mut sorted: Vec<&Member<I>> = members.iter().collect();
     sorted.sort_by(|a, b| a.id.cmp(&b.id));
 
     let mut keys = BTreeSet::new();
     for member in &sorted {
         if member.weight > MAX_WEIGHT {
-            return Err(Error::Weight {
-                id: format!("{:?}", member.id),
-                weight: member.weight,
-            });
+            return Err(Error::Weight { id: format!("{:?}", member.id), weight: member.weight });
         }
         // Equal ids have equal keys, so this finds both a member listed twice and a key that is not
         // unique.
         if !keys.insert(member.id.node_key()) {
-            return Err(Error::DuplicateMember {
-                id: format!("{:?}", member.id),
-            });
+            return Err(Error::DuplicateMember { id: format!("{:?}", member.id) });
         }
     }
     sorted.retain(|member| member.weight > 0);
-    if sorted.is_empty() {
-        Err(Error::NoHolder)
-    } else {
-        Ok(sorted)
-    }
+    if sorted.is_empty() { Err(Error::NoHolder) } else { Ok(sorted) }
 }
 
 #[cfg(test)]
@@ -96,44 +85,26 @@ mod tests {
     use super::*;
 
     fn member<I>(id: I, weight: u32) -> Member<I> {
-        Member {
-            id,
-            weight,
-            dc: String::new(),
-            rack: String::new(),
-        }
+        Member { id, weight, dc: String::new(), rack: String::new() }
     }
 
     #[test]
     fn holders_are_sorted_and_have_weight() {
         let members = [member(3u64, 1), member(1, 0), member(2, MAX_WEIGHT)];
-        let ids: Vec<u64> = holders(&members)
-            .unwrap()
-            .iter()
-            .map(|member| member.id)
-            .collect();
+        let ids: Vec<u64> = holders(&members).unwrap().iter().map(|member| member.id).collect();
         assert_eq!(ids, [2, 3]);
     }
 
     #[test]
     fn a_weight_above_the_largest_is_refused() {
         let members = [member("a", 1), member("b", 1001)];
-        assert_eq!(
-            holders(&members),
-            Err(Error::Weight {
-                id: "\"b\"".into(),
-                weight: 1001
-            })
-        );
+        assert_eq!(holders(&members), Err(Error::Weight { id: "\"b\"".into(), weight: 1001 }));
     }
 
     #[test]
     fn a_member_listed_twice_is_refused_even_without_weight() {
         let members = [member(7u64, 1), member(8, 1), member(7, 0)];
-        assert_eq!(
-            holders(&members),
-            Err(Error::DuplicateMember { id: "7".into() })
-        );
+        assert_eq!(holders(&members), Err(Error::DuplicateMember { id: "7".into() }));
     }
 
     #[test]
@@ -146,12 +117,7 @@ mod tests {
             }
         }
         let members = [member(Careless(1), 1), member(Careless(2), 1)];
-        assert_eq!(
-            holders(&members),
-            Err(Error::DuplicateMember {
-                id: "Careless(2)".into()
-            })
-        );
+        assert_eq!(holders(&members), Err(Error::DuplicateMember { id: "Careless(2)".into() }));
     }
 
     #[test]

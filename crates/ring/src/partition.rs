@@ -72,15 +72,8 @@ impl Partitions {
     /// from outside.
     #[must_use]
     pub fn start(self, partition: PartitionId) -> Token {
-        assert!(
-            self.contains(partition),
-            "only a partition of this division has a start here"
-        );
-        Token(
-            u64::from(partition.0)
-                .checked_shl(u64::BITS - self.bits)
-                .unwrap_or(0),
-        )
+        assert!(self.contains(partition), "only a partition of this division has a start here");
+        Token(u64::from(partition.0).checked_shl(u64::BITS - self.bits).unwrap_or(0))
     }
 
     /// Whether there is a partition of this number.
@@ -141,10 +134,7 @@ mod tests {
                 assert_eq!(u128::from(start.0), expected_start);
                 expected_start += (1 << 64) / u128::from(count);
                 let end = Token((expected_start - 1) as u64);
-                assert_eq!(
-                    (partitions.of(start), partitions.of(end)),
-                    (partition, partition)
-                );
+                assert_eq!((partitions.of(start), partitions.of(end)), (partition, partition));
             }
             assert_eq!(expected_start, 1 << 64);
         }
@@ -154,11 +144,7 @@ mod tests {
     fn a_number_past_the_last_partition_is_not_contained() {
         assert!(!Partitions::new(1).unwrap().contains(PartitionId(1)));
         assert!(!Partitions::new(256).unwrap().contains(PartitionId(256)));
-        assert!(
-            Partitions::new(65_536)
-                .unwrap()
-                .contains(PartitionId(u16::MAX))
-        );
+        assert!(Partitions::new(65_536).unwrap().contains(PartitionId(u16::MAX)));
     }
 
     #[test]

@@ -50,11 +50,7 @@ impl Replication {
             Replication::PerCentre(factor) => *factor > 0,
             Replication::Centres(factors) => factors.values().any(|&factor| factor > 0),
         };
-        if stores_something {
-            Ok(())
-        } else {
-            Err(Error::NoReplica)
-        }
+        if stores_something { Ok(()) } else { Err(Error::NoReplica) }
     }
 }
 
@@ -95,21 +91,14 @@ impl FromStr for Replication {
 fn parse_centres(text: &str) -> Result<BTreeMap<String, u8>, Error> {
     let mut factors = BTreeMap::new();
     for entry in text.split(',') {
-        let no_name = || Error::CentreName {
-            text: entry.trim().to_owned(),
-        };
+        let no_name = || Error::CentreName { text: entry.trim().to_owned() };
         let (name, factor) = entry.split_once('=').ok_or_else(no_name)?;
         let name = name.trim();
         if name.is_empty() {
             return Err(no_name());
         }
-        if factors
-            .insert(name.to_owned(), parse_factor(factor)?)
-            .is_some()
-        {
-            return Err(Error::DuplicateCentre {
-                name: name.to_owned(),
-            });
+        if factors.insert(name.to_owned(), parse_factor(factor)?).is_some() {
+            return Err(Error::DuplicateCentre { name: name.to_owned() });
         }
     }
     Ok(factors)
@@ -117,9 +106,7 @@ fn parse_centres(text: &str) -> Result<BTreeMap<String, u8>, Error> {
 
 fn parse_factor(text: &str) -> Result<u8, Error> {
     let text = text.trim();
-    let invalid = || Error::Factor {
-        text: text.to_owned(),
-    };
+    let invalid = || Error::Factor { text: text.to_owned() };
     // `u8::from_str` would take a leading plus sign.
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Err(invalid());
@@ -154,14 +141,8 @@ mod tests {
     #[test]
     fn a_list_counts_for_the_centres_named() {
         let expected = BTreeMap::from([("dc1".into(), 3), ("dc2".into(), 0)]);
-        assert_eq!(
-            parse("dc1=3,dc2=0"),
-            Ok(Replication::Centres(expected.clone()))
-        );
-        assert_eq!(
-            parse(" dc2 = 0 , dc1 = 3 "),
-            Ok(Replication::Centres(expected))
-        );
+        assert_eq!(parse("dc1=3,dc2=0"), Ok(Replication::Centres(expected.clone())));
+        assert_eq!(parse(" dc2 = 0 , dc1 = 3 "), Ok(Replication::Centres(expected)));
     }
 
     #[test]
@@ -185,20 +166,14 @@ mod tests {
 
     #[test]
     fn a_centre_named_twice_is_refused() {
-        assert_eq!(
-            parse("dc1=3, dc1=3"),
-            Err(Error::DuplicateCentre { name: "dc1".into() })
-        );
+        assert_eq!(parse("dc1=3, dc1=3"), Err(Error::DuplicateCentre { name: "dc1".into() }));
     }
 
     #[test]
     fn a_replication_without_a_copy_is_refused() {
         assert_eq!(parse("0"), Err(Error::NoReplica));
         assert_eq!(parse("dc1=0,dc2=0"), Err(Error::NoReplica));
-        assert_eq!(
-            Replication::Centres(BTreeMap::new()).check(),
-            Err(Error::NoReplica)
-        );
+        assert_eq!(Replication::Centres(BTreeMap::new()).check(), Err(Error::NoReplica));
     }
 
     proptest! {

@@ -49,32 +49,19 @@ impl<I: NodeKey + Ord + Clone + Debug> PartitionTable<I> {
     /// # Errors
     /// [`Error::NoReplica`] if the replication asks for no copy at all; [`Error::Weight`],
     /// [`Error::DuplicateMember`]; [`Error::NoHolder`] if no member has weight.
-    pub fn compute(
-        partitions: Partitions,
-        replication: &Replication,
-        members: &[Member<I>],
-    ) -> Result<Self, Error> {
+    pub fn compute(partitions: Partitions, replication: &Replication, members: &[Member<I>]) -> Result<Self, Error> {
         replication.check()?;
         let holders = holders(members)?;
         let ring = VirtualNodeRing::of_holders(&holders);
         let topology = Topology::new(&holders, replication);
 
-        let ids = |chosen: Vec<usize>| {
-            chosen
-                .into_iter()
-                .map(|member| holders[member].id.clone())
-                .collect()
-        };
+        let ids = |chosen: Vec<usize>| chosen.into_iter().map(|member| holders[member].id.clone()).collect();
         let (rows, fallbacks) = partitions
             .iter()
             .map(|partition| topology.place(ring.walk_indexes(partitions.start(partition))))
             .map(|placed| (ids(placed.replicas), ids(placed.fallbacks)))
             .unzip();
-        let table = PartitionTable {
-            partitions,
-            rows,
-            fallbacks,
-        };
+        let table = PartitionTable { partitions, rows, fallbacks };
         debug_assert_eq!(table.check(), Ok(()), "a computed table is valid");
         Ok(table)
     }
@@ -88,16 +75,8 @@ impl<I: Ord + Debug> PartitionTable<I> {
     /// [`Error::RowCount`] unless there is one row and one list of fallbacks for each partition;
     /// [`Error::DuplicateNode`] if a node stands twice among the replicas and fallbacks of one
     /// partition.
-    pub fn from_rows(
-        partitions: Partitions,
-        rows: Vec<Vec<I>>,
-        fallbacks: Vec<Vec<I>>,
-    ) -> Result<Self, Error> {
-        let table = PartitionTable {
-            partitions,
-            rows,
-            fallbacks,
-        };
+    pub fn from_rows(partitions: Partitions, rows: Vec<Vec<I>>, fallbacks: Vec<Vec<I>>) -> Result<Self, Error> {
+        let table = PartitionTable { partitions, rows, fallbacks };
         table.check()?;
         Ok(table)
     }
@@ -106,24 +85,13 @@ impl<I: Ord + Debug> PartitionTable<I> {
         let expected = self.partitions.count();
         let (rows, fallbacks) = (self.rows.len(), self.fallbacks.len());
         if [rows, fallbacks] != [expected as usize; 2] {
-            return Err(Error::RowCount {
-                expected,
-                rows,
-                fallbacks,
-            });
+            return Err(Error::RowCount { expected, rows, fallbacks });
         }
         for partition in self.partitions.iter() {
             let mut nodes = BTreeSet::new();
-            for id in self
-                .replicas(partition)
-                .iter()
-                .chain(self.fallbacks(partition))
-            {
+            for id in self.replicas(partition).iter().chain(self.fallbacks(partition)) {
                 if !nodes.insert(id) {
-                    return Err(Error::DuplicateNode {
-                        partition,
-                        id: format!("{id:?}"),
-                    });
+                    return Err(Error::DuplicateNode { partition, id: format!("{id:?}") });
                 }
             }
         }
@@ -142,25 +110,19 @@ impl<I> PartitionTable<I> {
     /// number. Nobody holds a partition that does not exist. Takes constant time.
     #[must_use]
     pub fn replicas(&self, partition: PartitionId) -> &[I] {
-        self.rows
-            .get(usize::from(partition.0))
-            .map_or(&[], Vec::as_slice)
+        self.rows.get(usize::from(partition.0)).map_or(&[], Vec::as_slice)
     }
 
     /// The nodes that stand in for absent replicas of a partition (Dynamo, 2007, section 4.6), the
     /// first choice first. None of them is one of its replicas. Takes constant time.
     #[must_use]
     pub fn fallbacks(&self, partition: PartitionId) -> &[I] {
-        self.fallbacks
-            .get(usize::from(partition.0))
-            .map_or(&[], Vec::as_slice)
+        self.fallbacks.get(usize::from(partition.0)).map_or(&[], Vec::as_slice)
     }
 
     /// Every partition in order, with the nodes that hold it.
     pub fn rows(&self) -> impl Iterator<Item = (PartitionId, &[I])> {
-        self.partitions
-            .iter()
-            .zip(self.rows.iter().map(Vec::as_slice))
+        self.partitions.iter().zip(self.rows.iter().map(Vec::as_slice))
     }
 
     /// The number of partitions that a node holds. Goes through the whole table.

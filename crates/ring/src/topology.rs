@@ -78,30 +78,14 @@ impl Topology {
         let mut places = BTreeMap::new();
         for (centre, (dc, (members, racks))) in centres.into_iter().enumerate() {
             let copies = usize::from(replication.factor(dc)).min(members);
-            quotas.push(Quota {
-                copies,
-                rack_repeats: copies.saturating_sub(racks.len()),
-            });
+            quotas.push(Quota { copies, rack_repeats: copies.saturating_sub(racks.len()) });
             for rack in racks {
                 let rack_index = places.len();
-                places.insert(
-                    (dc, rack),
-                    Home {
-                        centre,
-                        rack: rack_index,
-                    },
-                );
+                places.insert((dc, rack), Home { centre, rack: rack_index });
             }
         }
-        let homes = holders
-            .iter()
-            .map(|member| places[&(member.dc.as_str(), member.rack.as_str())])
-            .collect();
-        Topology {
-            homes,
-            quotas,
-            racks: places.len(),
-        }
+        let homes = holders.iter().map(|member| places[&(member.dc.as_str(), member.rack.as_str())]).collect();
+        Topology { homes, quotas, racks: places.len() }
     }
 
     /// Goes along a walk that meets every member once, as far as needed.
@@ -109,10 +93,7 @@ impl Topology {
         let mut quotas = self.quotas.clone();
         let mut touched = vec![false; self.racks];
         let mut missing: usize = quotas.iter().map(|quota| quota.copies).sum();
-        let mut placed = Placed {
-            replicas: Vec::with_capacity(missing),
-            fallbacks: Vec::new(),
-        };
+        let mut placed = Placed { replicas: Vec::with_capacity(missing), fallbacks: Vec::new() };
         for member in walk {
             let Home { centre, rack } = self.homes[member];
             if quotas[centre].take(&mut touched[rack]) {
@@ -125,10 +106,7 @@ impl Topology {
                 break;
             }
         }
-        assert!(
-            missing == 0,
-            "a walk over every member fills quotas that were cut to the members there are"
-        );
+        assert!(missing == 0, "a walk over every member fills quotas that were cut to the members there are");
         placed
     }
 }

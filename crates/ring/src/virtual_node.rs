@@ -55,9 +55,7 @@ struct Point {
 impl<I> VirtualNodeRing<I> {
     /// Every virtual node clockwise from token 0, with the member it belongs to.
     pub fn virtual_nodes(&self) -> impl Iterator<Item = (Token, &I)> {
-        self.points
-            .iter()
-            .map(|point| (point.position, &self.members[point.member]))
+        self.points.iter().map(|point| (point.position, &self.members[point.member]))
     }
 
     /// The distinct members clockwise from a token as indexes into the members that have weight, by
@@ -101,53 +99,34 @@ impl<I: NodeKey + Ord + Clone + Debug> VirtualNodeRing<I> {
             .get_with_replicas(&(), usize::MAX)
             .unwrap_or_default()
             .into_iter()
-            .map(|node| Point {
-                position: Token(Blake3.hash_one(node)),
-                member: node.member,
-            })
+            .map(|node| Point { position: Token(Blake3.hash_one(node)), member: node.member })
             .collect();
         if let Some(&start) = points.first() {
             let wrap = points.partition_point(|point| point.position >= start.position);
             points.rotate_left(wrap);
         }
-        assert_eq!(
-            points.len(),
-            ring.len(),
-            "the hash ring lists every virtual node once"
-        );
+        assert_eq!(points.len(), ring.len(), "the hash ring lists every virtual node once");
         assert!(
             points.is_sorted_by_key(|point| point.position),
             "the hash ring orders virtual nodes by the very hash that gives their positions"
         );
-        VirtualNodeRing {
-            members: holders.iter().map(|member| member.id.clone()).collect(),
-            points,
-        }
+        VirtualNodeRing { members: holders.iter().map(|member| member.id.clone()).collect(), points }
     }
 
     /// Every distinct member clockwise from a token, each once, where its first virtual node at or
     /// after the token stands.
     #[must_use]
     pub fn walk(&self, from: Token) -> Vec<I> {
-        self.walk_indexes(from)
-            .map(|member| self.members[member].clone())
-            .collect()
+        self.walk_indexes(from).map(|member| self.members[member].clone()).collect()
     }
 }
 
 /// The virtual nodes of members with these keys and weights. Should two fall on one point, the one
 /// added first, that is of the smaller id, goes first.
-fn hash_ring(
-    keys: &[Vec<u8>],
-    weights: impl Iterator<Item = u32>,
-) -> HashRing<VirtualNode<'_>, Blake3> {
-    let nodes = keys
-        .iter()
-        .zip(weights)
-        .enumerate()
-        .flat_map(|(member, (key, weight))| {
-            (0..weight * VNODES_PER_WEIGHT).map(move |index| VirtualNode { key, index, member })
-        });
+fn hash_ring(keys: &[Vec<u8>], weights: impl Iterator<Item = u32>) -> HashRing<VirtualNode<'_>, Blake3> {
+    let nodes = keys.iter().zip(weights).enumerate().flat_map(|(member, (key, weight))| {
+        (0..weight * VNODES_PER_WEIGHT).map(move |index| VirtualNode { key, index, member })
+    });
     let mut ring = HashRing::with_hasher(Blake3);
     ring.batch_add(nodes.collect());
     ring

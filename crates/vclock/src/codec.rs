@@ -38,20 +38,14 @@ impl<'a> Reader<'a> {
 
     /// The error for something wrong at the present position.
     pub(crate) fn malformed(&self, what: &'static str) -> Error {
-        Error::Malformed {
-            offset: self.offset,
-            what,
-        }
+        Error::Malformed { offset: self.offset, what }
     }
 
     /// The shortest varint of some `u64`; a longer spelling of the same number is refused.
     pub(crate) fn varint(&mut self) -> Result<u64, Error> {
         let mut value = 0_u64;
         for shift in (0..u64::BITS).step_by(7) {
-            let byte = *self
-                .input
-                .get(self.offset)
-                .ok_or_else(|| self.malformed("the input ends inside a number"))?;
+            let byte = *self.input.get(self.offset).ok_or_else(|| self.malformed("the input ends inside a number"))?;
             let bits = u64::from(byte & 0x7F);
             if (bits << shift) >> shift != bits {
                 return Err(self.malformed("a number above 64 bits"));

@@ -29,9 +29,7 @@ impl<A> Context<A> {
     /// The context of a reader who has seen nothing: a write with it replaces nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            entries: Entries::new(),
-        }
+        Self { entries: Entries::new() }
     }
 
     /// How many actors have an entry.
@@ -47,9 +45,7 @@ impl<A> Context<A> {
     }
 
     /// The entries in ascending order of actors; no time is [`Timestamp::MIN`].
-    pub fn iter(
-        &self,
-    ) -> impl ExactSizeIterator<Item = (&A, Timestamp)> + DoubleEndedIterator + Clone {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&A, Timestamp)> + DoubleEndedIterator + Clone {
         self.entries.iter()
     }
 }
@@ -135,10 +131,7 @@ impl Context<u64> {
         let entries = Reader::whole(input, Reader::clock_entries)?;
         Ok(Self {
             entries: Entries::from_canonical(
-                entries
-                    .into_iter()
-                    .map(|(actor, bits)| (actor, Timestamp::from_bits(bits)))
-                    .collect(),
+                entries.into_iter().map(|(actor, bits)| (actor, Timestamp::from_bits(bits))).collect(),
             ),
         })
     }

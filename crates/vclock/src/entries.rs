@@ -23,9 +23,7 @@ impl<A, T> Entries<A, T> {
     }
 
     /// In ascending order of actors.
-    pub(crate) fn iter(
-        &self,
-    ) -> impl ExactSizeIterator<Item = (&A, T)> + DoubleEndedIterator + Clone
+    pub(crate) fn iter(&self) -> impl ExactSizeIterator<Item = (&A, T)> + DoubleEndedIterator + Clone
     where
         T: Copy,
     {
@@ -37,22 +35,17 @@ impl<A: Ord, T: Copy + Ord + Default> Entries<A, T> {
     /// From entries that are strictly ascending by actor and hold no default value, as a decoder has checked.
     pub(crate) fn from_canonical(entries: Vec<(A, T)>) -> Self {
         let entries = Self(entries);
-        assert!(
-            entries.is_canonical(),
-            "decoded clock entries are sorted, unique and present"
-        );
+        assert!(entries.is_canonical(), "decoded clock entries are sorted, unique and present");
         entries
     }
 
     fn is_canonical(&self) -> bool {
-        self.0.is_sorted_by(|left, right| left.0 < right.0)
-            && self.0.iter().all(|(_, value)| *value != T::default())
+        self.0.is_sorted_by(|left, right| left.0 < right.0) && self.0.iter().all(|(_, value)| *value != T::default())
     }
 
     /// O(log n).
     pub(crate) fn get(&self, actor: &A) -> T {
-        self.position(actor)
-            .map_or_else(|_| T::default(), |found| self.0[found].1)
+        self.position(actor).map_or_else(|_| T::default(), |found| self.0[found].1)
     }
 
     /// Raises the actor's value to at least `value`; never lowers it. O(n) for a new actor, else O(log n).
@@ -76,10 +69,7 @@ impl<A: Ord, T: Copy + Ord + Default> Entries<A, T> {
                 (left, right) => left.or_else(|| right.cloned()),
             })
             .collect();
-        debug_assert!(
-            self.is_canonical(),
-            "merging keeps the entries sorted, unique and present"
-        );
+        debug_assert!(self.is_canonical(), "merging keeps the entries sorted, unique and present");
     }
 
     /// The partial order of pointwise comparison, in one walk. O(n + m).
@@ -111,9 +101,7 @@ impl<A: Ord, T: Copy + Ord + Default> Entries<A, T> {
 
     /// Drops the entries with the smallest key, then the smallest actor, until `keep` are left; returns how many went.
     pub(crate) fn prune<K: Ord>(&mut self, keep: usize, mut age: impl FnMut(&A, T) -> K) -> usize {
-        let mut doomed = oldest(self.iter().map(|(actor, value)| age(actor, value)), keep)
-            .into_iter()
-            .peekable();
+        let mut doomed = oldest(self.iter().map(|(actor, value)| age(actor, value)), keep).into_iter().peekable();
         let mut positions = 0..;
         self.retain(|_, _| {
             let position = positions.next();

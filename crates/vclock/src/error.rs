@@ -38,9 +38,7 @@ pub enum Error {
     /// A remote timestamp is further ahead of the wall clock than the drift bound allows.
     ///
     /// The fault of the remote clock, or of ours.
-    #[error(
-        "the timestamp is {ahead_ms} ms ahead of the wall clock; at most {max_ms} ms are accepted"
-    )]
+    #[error("the timestamp is {ahead_ms} ms ahead of the wall clock; at most {max_ms} ms are accepted")]
     ClockDrift {
         /// How far ahead of the wall clock the timestamp is, in milliseconds.
         ahead_ms: u64,

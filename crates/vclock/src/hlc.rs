@@ -41,11 +41,7 @@ impl Hlc {
     /// A ceiling at or below the floor is allowed: then nothing is minted until it is raised.
     #[must_use]
     pub const fn new(floor: Timestamp, ceiling: Timestamp, max_drift_ms: u64) -> Self {
-        Self {
-            last: floor,
-            ceiling,
-            max_drift_ms,
-        }
+        Self { last: floor, ceiling, max_drift_ms }
     }
 
     /// A timestamp for a new event, strictly above everything minted or observed before and not below the wall time.
@@ -117,10 +113,7 @@ impl Hlc {
     fn check_drift(&self, remote: Timestamp, wall_ms: u64) -> Result<(), Error> {
         let ahead_ms = remote.millis().saturating_sub(wall_ms);
         if ahead_ms > self.max_drift_ms {
-            return Err(Error::ClockDrift {
-                ahead_ms,
-                max_ms: self.max_drift_ms,
-            });
+            return Err(Error::ClockDrift { ahead_ms, max_ms: self.max_drift_ms });
         }
         Ok(())
     }

@@ -11,11 +11,7 @@ pub(crate) fn oldest<K: Ord>(keys: impl IntoIterator<Item = K>, keep: usize) -> 
         return Vec::new();
     }
     ranked.sort_unstable();
-    let mut doomed: Vec<usize> = ranked
-        .into_iter()
-        .take(excess)
-        .map(|(_, position)| position)
-        .collect();
+    let mut doomed: Vec<usize> = ranked.into_iter().take(excess).map(|(_, position)| position).collect();
     doomed.sort_unstable();
     doomed
 }

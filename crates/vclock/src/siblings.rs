@@ -58,9 +58,7 @@ impl<A, V> Siblings<A, V> {
     /// The record of a key that was never written.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            entries: Vec::new(),
-        }
+        Self { entries: Vec::new() }
     }
 
     /// How many values are alive; more than one is a conflict. O(actors).
@@ -77,10 +75,7 @@ impl<A, V> Siblings<A, V> {
 
     /// The actors with a discard timestamp, ascending by actor; no time is [`Timestamp::MIN`].
     pub fn discards(&self) -> impl Iterator<Item = (&A, Timestamp)> + Clone {
-        self.entries
-            .iter()
-            .filter(|entry| entry.discard > Timestamp::MIN)
-            .map(|entry| (&entry.actor, entry.discard))
+        self.entries.iter().filter(|entry| entry.discard > Timestamp::MIN).map(|entry| (&entry.actor, entry.discard))
     }
 }
 
@@ -88,15 +83,7 @@ impl<A: Ord + Clone, V> Siblings<A, V> {
     /// The live values with their dots, ascending by actor, then time.
     pub fn values(&self) -> impl Iterator<Item = (Dot<A>, &V)> + Clone {
         self.entries.iter().flat_map(|entry| {
-            entry.live.iter().map(|(time, value)| {
-                (
-                    Dot {
-                        time: *time,
-                        actor: entry.actor.clone(),
-                    },
-                    value,
-                )
-            })
+            entry.live.iter().map(|(time, value)| (Dot { time: *time, actor: entry.actor.clone() }, value))
         })
     }
 
@@ -108,22 +95,13 @@ impl<A: Ord + Clone, V> Siblings<A, V> {
             .iter()
             .filter_map(|entry| Some((entry, entry.live.last()?)))
             .max_by_key(|(entry, (time, _))| (*time, &entry.actor))?;
-        Some((
-            Dot {
-                time: *time,
-                actor: entry.actor.clone(),
-            },
-            value,
-        ))
+        Some((Dot { time: *time, actor: entry.actor.clone() }, value))
     }
 
     /// Everything this record has seen: per actor the larger of its discard and its newest live dot. O(actors).
     #[must_use]
     pub fn context(&self) -> Context<A> {
-        self.entries
-            .iter()
-            .map(|entry| (entry.actor.clone(), entry.reached()))
-            .collect()
+        self.entries.iter().map(|entry| (entry.actor.clone(), entry.reached())).collect()
     }
 
     /// Writes a value: discards what `context` covers, then adds `value` under `dot`. A value the writer has not seen
@@ -134,15 +112,10 @@ impl<A: Ord + Clone, V> Siblings<A, V> {
     /// [`Error::DotCovered`] if this record or the context has already reached `dot.time` for the dot's actor: the dot
     /// would be dead on arrival or out of order. The record is unchanged then.
     pub fn put(&mut self, context: &Context<A>, dot: Dot<A>, value: V) -> Result<(), Error> {
-        let reached = self
-            .position(&dot.actor)
-            .map_or(Timestamp::MIN, |found| self.entries[found].reached());
+        let reached = self.position(&dot.actor).map_or(Timestamp::MIN, |found| self.entries[found].reached());
         let covered = reached.max(context.get(&dot.actor));
         if dot.time <= covered {
-            return Err(Error::DotCovered {
-                time: dot.time,
-                covered,
-            });
+            return Err(Error::DotCovered { time: dot.time, covered });
         }
         self.discard(context);
         let place = self.position(&dot.actor).unwrap_or_else(|free| {
@@ -150,10 +123,7 @@ impl<A: Ord + Clone, V> Siblings<A, V> {
             free
         });
         self.entries[place].live.push((dot.time, value));
-        debug_assert!(
-            self.is_canonical(),
-            "a dot above all that is covered goes last"
-        );
+        debug_assert!(self.is_canonical(), "a dot above all that is covered goes last");
         Ok(())
     }
 
@@ -166,18 +136,13 @@ impl<A: Ord + Clone, V> Siblings<A, V> {
         V: Clone,
     {
         let mine = mem::take(&mut self.entries);
-        self.entries = outer_join(mine, &other.entries, |left, right| {
-            left.actor.cmp(&right.actor)
-        })
-        .filter_map(|pair| match pair {
-            (Some(left), Some(right)) => Some(left.merged(right)),
-            (left, right) => left.or_else(|| right.cloned()),
-        })
-        .collect();
-        debug_assert!(
-            self.is_canonical(),
-            "merging keeps entries and dots sorted and unique"
-        );
+        self.entries = outer_join(mine, &other.entries, |left, right| left.actor.cmp(&right.actor))
+            .filter_map(|pair| match pair {
+                (Some(left), Some(right)) => Some(left.merged(right)),
+                (left, right) => left.or_else(|| right.cloned()),
+            })
+            .collect();
+        debug_assert!(self.is_canonical(), "merging keeps entries and dots sorted and unique");
     }
 
     /// The same record with every value replaced by what `convert` makes of it, for example to decode or encode values
@@ -186,35 +151,14 @@ impl<A: Ord + Clone, V> Siblings<A, V> {
     /// # Errors
     ///
     /// Whatever `convert` returns.
-    pub fn try_map<W, E>(
-        &self,
-        mut convert: impl FnMut(Dot<A>, &V) -> Result<W, E>,
-    ) -> Result<Siblings<A, W>, E> {
+    pub fn try_map<W, E>(&self, mut convert: impl FnMut(Dot<A>, &V) -> Result<W, E>) -> Result<Siblings<A, W>, E> {
         let mut entries = Vec::with_capacity(self.entries.len());
-        for Entry {
-            actor,
-            discard,
-            live,
-        } in &self.entries
-        {
+        for Entry { actor, discard, live } in &self.entries {
             let mut converted = Vec::with_capacity(live.len());
             for (time, value) in live {
-                converted.push((
-                    *time,
-                    convert(
-                        Dot {
-                            time: *time,
-                            actor: actor.clone(),
-                        },
-                        value,
-                    )?,
-                ));
+                converted.push((*time, convert(Dot { time: *time, actor: actor.clone() }, value)?));
             }
-            entries.push(Entry {
-                actor: actor.clone(),
-                discard: *discard,
-                live: converted,
-            });
+            entries.push(Entry { actor: actor.clone(), discard: *discard, live: converted });
         }
         Ok(Siblings { entries })
     }
@@ -224,33 +168,15 @@ impl<A: Ord + Clone, V> Siblings<A, V> {
     /// tombstones. Returns how many discards and dots went. O(n).
     ///
     /// Forgetting above a stable time would let discarded values return from a replica that still has them.
-    pub fn forget(
-        &mut self,
-        stable: Timestamp,
-        mut is_absent: impl FnMut(Dot<A>, &V) -> bool,
-    ) -> usize {
+    pub fn forget(&mut self, stable: Timestamp, mut is_absent: impl FnMut(Dot<A>, &V) -> bool) -> usize {
         let mut forgotten = 0;
-        for Entry {
-            actor,
-            discard,
-            live,
-        } in &mut self.entries
-        {
+        for Entry { actor, discard, live } in &mut self.entries {
             if *discard > Timestamp::MIN && *discard <= stable {
                 *discard = Timestamp::MIN;
                 forgotten += 1;
             }
             let before = live.len();
-            live.retain(|(time, value)| {
-                *time > stable
-                    || !is_absent(
-                        Dot {
-                            time: *time,
-                            actor: actor.clone(),
-                        },
-                        value,
-                    )
-            });
+            live.retain(|(time, value)| *time > stable || !is_absent(Dot { time: *time, actor: actor.clone() }, value));
             forgotten += before - live.len();
         }
         self.entries.retain(|entry| !entry.is_vacant());
@@ -263,13 +189,9 @@ impl<A: Ord + Clone, V> Siblings<A, V> {
     /// This bounds a record whatever happens (Dynamo, section 4.4) at a price: an overwritten value may return from a
     /// replica that still has it, as a sibling.
     pub fn prune(&mut self, keep: usize) -> usize {
-        let holders: Vec<usize> = (0..self.entries.len())
-            .filter(|place| self.entries[*place].discard > Timestamp::MIN)
-            .collect();
-        let doomed = oldest(
-            holders.iter().map(|place| self.entries[*place].discard),
-            keep,
-        );
+        let holders: Vec<usize> =
+            (0..self.entries.len()).filter(|place| self.entries[*place].discard > Timestamp::MIN).collect();
+        let doomed = oldest(holders.iter().map(|place| self.entries[*place].discard), keep);
         for holder in &doomed {
             self.entries[holders[*holder]].discard = Timestamp::MIN;
         }
@@ -280,35 +202,28 @@ impl<A: Ord + Clone, V> Siblings<A, V> {
     /// Raises the discards to the context and drops the dots it covers.
     fn discard(&mut self, context: &Context<A>) {
         let mine = mem::take(&mut self.entries);
-        self.entries = outer_join(mine, context.iter(), |entry, (actor, _)| {
-            entry.actor.cmp(actor)
-        })
-        .filter_map(|pair| match pair {
-            (entry, None) => entry,
-            (entry, Some((actor, time))) => {
-                let mut entry = entry.unwrap_or_else(|| Entry::vacant(actor.clone()));
-                entry.raise_discard(time);
-                Some(entry)
-            }
-        })
-        .collect();
+        self.entries = outer_join(mine, context.iter(), |entry, (actor, _)| entry.actor.cmp(actor))
+            .filter_map(|pair| match pair {
+                (entry, None) => entry,
+                (entry, Some((actor, time))) => {
+                    let mut entry = entry.unwrap_or_else(|| Entry::vacant(actor.clone()));
+                    entry.raise_discard(time);
+                    Some(entry)
+                }
+            })
+            .collect();
     }
 
     fn position(&self, actor: &A) -> Result<usize, usize> {
-        self.entries
-            .binary_search_by(|entry| entry.actor.cmp(actor))
+        self.entries.binary_search_by(|entry| entry.actor.cmp(actor))
     }
 
     fn is_canonical(&self) -> bool {
-        self.entries
-            .is_sorted_by(|left, right| left.actor < right.actor)
+        self.entries.is_sorted_by(|left, right| left.actor < right.actor)
             && self.entries.iter().all(|entry| {
                 !entry.is_vacant()
                     && entry.live.is_sorted_by(|left, right| left.0 < right.0)
-                    && entry
-                        .live
-                        .first()
-                        .is_none_or(|(time, _)| *time > entry.discard)
+                    && entry.live.first().is_none_or(|(time, _)| *time > entry.discard)
             })
     }
 }

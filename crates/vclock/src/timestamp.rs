@@ -91,32 +91,17 @@ mod tests {
 
     #[test]
     fn the_counter_carries_into_the_milliseconds_and_the_end_saturates() {
-        assert_eq!(
-            Timestamp::from_parts(7, 3).next(),
-            Timestamp::from_parts(7, 4)
-        );
-        assert_eq!(
-            Timestamp::from_parts(7, u16::MAX).next(),
-            Timestamp::from_parts(8, 0)
-        );
+        assert_eq!(Timestamp::from_parts(7, 3).next(), Timestamp::from_parts(7, 4));
+        assert_eq!(Timestamp::from_parts(7, u16::MAX).next(), Timestamp::from_parts(8, 0));
         assert_eq!(Timestamp::MAX.next(), Timestamp::MAX);
-        assert_eq!(
-            Timestamp::from_parts(Timestamp::MAX_MILLIS, u16::MAX),
-            Timestamp::MAX
-        );
-        assert_eq!(
-            Timestamp::from_parts(Timestamp::MAX_MILLIS + 1, 0),
-            Timestamp::MAX
-        );
+        assert_eq!(Timestamp::from_parts(Timestamp::MAX_MILLIS, u16::MAX), Timestamp::MAX);
+        assert_eq!(Timestamp::from_parts(Timestamp::MAX_MILLIS + 1, 0), Timestamp::MAX);
         assert_eq!(Timestamp::from_parts(0, 0), Timestamp::MIN);
     }
 
     #[test]
     fn it_is_shown_as_millis_dot_counter() {
-        assert_eq!(
-            Timestamp::from_parts(1_700_000_000_123, 42).to_string(),
-            "1700000000123.42"
-        );
+        assert_eq!(Timestamp::from_parts(1_700_000_000_123, 42).to_string(), "1700000000123.42");
     }
 
     proptest! {

@@ -32,9 +32,7 @@ impl<A> VClock<A> {
     /// The clock that has seen nothing.
     #[must_use]
     pub const fn new() -> Self {
-        Self {
-            entries: Entries::new(),
-        }
+        Self { entries: Entries::new() }
     }
 
     /// How many actors have been seen.
@@ -141,9 +139,7 @@ impl VClock<u64> {
     /// [`Error::Malformed`] for anything but a canonical encoding.
     pub fn decode(input: &[u8]) -> Result<Self, Error> {
         let entries = Reader::whole(input, Reader::clock_entries)?;
-        Ok(Self {
-            entries: Entries::from_canonical(entries),
-        })
+        Ok(Self { entries: Entries::from_canonical(entries) })
     }
 }
 

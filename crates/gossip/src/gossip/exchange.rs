@@ -38,16 +38,9 @@ where
             }
         }
         self.settle(now, out);
-        let updates: Vec<_> = self
-            .members()
-            .filter_map(|member| newer_than(member, digests.get(&member.id)))
-            .collect();
+        let updates: Vec<_> = self.members().filter_map(|member| newer_than(member, digests.get(&member.id))).collect();
         if !updates.is_empty() || !wanted.is_empty() {
-            let message = Message::Ack {
-                from: self.me.profile.address.clone(),
-                updates,
-                wanted,
-            };
+            let message = Message::Ack { from: self.me.profile.address.clone(), updates, wanted };
             out.extend([Effect::Send { to: from, message }]);
         }
     }
@@ -84,18 +77,8 @@ where
     }
 
     /// Takes a digest's heartbeat at its word, and tells whether there is more to ask for.
-    fn hear(
-        &mut self,
-        now: Duration,
-        digest: &Digest<I>,
-        out: &mut impl Extend<Effect<I, A, M>>,
-    ) -> bool {
-        let Digest {
-            ref id,
-            incarnation,
-            heartbeat,
-            version,
-        } = *digest;
+    fn hear(&mut self, now: Duration, digest: &Digest<I>, out: &mut impl Extend<Effect<I, A, M>>) -> bool {
+        let Digest { ref id, incarnation, heartbeat, version } = *digest;
         if *id == self.me.id {
             self.hear_of_myself(incarnation, heartbeat, version, false, out);
             return false;
@@ -113,12 +96,7 @@ where
     }
 
     /// Joins a record received with the one held.
-    fn merge(
-        &mut self,
-        now: Duration,
-        mut update: Update<I, A, M>,
-        out: &mut impl Extend<Effect<I, A, M>>,
-    ) {
+    fn merge(&mut self, now: Duration, mut update: Update<I, A, M>, out: &mut impl Extend<Effect<I, A, M>>) {
         let (incarnation, heartbeat) = (update.incarnation, update.heartbeat);
         let details = update.details.take().filter(|details| details.version > 0);
         if update.id == self.me.id {
@@ -202,10 +180,7 @@ where
 }
 
 /// What a peer lacks of `member` if this is its digest of it.
-fn newer_than<I, A, M>(
-    member: &Member<I, A, M>,
-    digest: Option<&Digest<I>>,
-) -> Option<Update<I, A, M>>
+fn newer_than<I, A, M>(member: &Member<I, A, M>, digest: Option<&Digest<I>>) -> Option<Update<I, A, M>>
 where
     I: Ord + Clone,
     A: Clone + PartialEq,

@@ -100,13 +100,11 @@ where
         let members = self.members().take(MAX_ENTRIES);
         let digests: Vec<_> = members.map(Member::digest).collect();
         let from = &self.me.profile.address;
-        out.extend(targets.into_iter().map(|to| Effect::Send {
-            to,
-            message: Message::Syn {
-                from: from.clone(),
-                digests: digests.clone(),
-            },
-        }));
+        out.extend(
+            targets
+                .into_iter()
+                .map(|to| Effect::Send { to, message: Message::Syn { from: from.clone(), digests: digests.clone() } }),
+        );
     }
 
     /// Whom to contact in this round.
@@ -115,15 +113,7 @@ where
     /// meet). With nobody live the search goes to everybody ever heard of; a sample in each round,
     /// since after a restart that may be a long list.
     fn targets(&mut self) -> Vec<A> {
-        let Self {
-            config,
-            random,
-            me,
-            others,
-            seeds,
-            known,
-            ..
-        } = self;
+        let Self { config, random, me, others, seeds, known, .. } = self;
         let own = &me.profile.address;
         let (mut live, mut lost) = (Vec::new(), Vec::new());
         for member in others.values().filter(|it| it.profile.address != *own) {

@@ -10,16 +10,7 @@ fn the_verdict_table() {
     let table = [
         // usable:   0     1           2        3        4
         (0, [Some(Up), Some(Up), Some(Up), Some(Up), Some(Up)]),
-        (
-            1,
-            [
-                None,
-                Some(Unreachable),
-                Some(Suspect),
-                Some(Suspect),
-                Some(Suspect),
-            ],
-        ),
+        (1, [None, Some(Unreachable), Some(Suspect), Some(Suspect), Some(Suspect)]),
         (2, [None, None, Some(Down), Some(Down), Some(Down)]),
         (3, [None, None, None, Some(Down), Some(Down)]),
     ];
@@ -42,10 +33,7 @@ struct Case {
 }
 
 fn suspecting(targets: &[usize]) -> Case {
-    Case {
-        suspects: targets.iter().map(|t| (*t, Incarnation(1))).collect(),
-        ..Case::default()
-    }
+    Case { suspects: targets.iter().map(|t| (*t, Incarnation(1))).collect(), ..Case::default() }
 }
 
 fn judged(cases: &[Case]) -> Vec<State> {
@@ -87,10 +75,8 @@ fn naive(cases: &[Case]) -> Vec<State> {
     };
     let all = 0..cases.len();
     let first = |target: usize| judge(&BTreeSet::new(), target);
-    let discredited: BTreeSet<usize> = all
-        .clone()
-        .filter(|m| matches!(first(*m), State::Down | State::Unreachable))
-        .collect();
+    let discredited: BTreeSet<usize> =
+        all.clone().filter(|m| matches!(first(*m), State::Down | State::Unreachable)).collect();
     all.map(|target| judge(&discredited, target)).collect()
 }
 
@@ -111,21 +97,14 @@ fn every_small_cluster_is_judged_as_the_rules_say() {
                         let list = lists >> (i * n);
                         let named: Vec<usize> = (0..n).filter(|t| list >> t & 1 == 1).collect();
                         let left = left >> i & 1 == 1;
-                        Case {
-                            left,
-                            ..suspecting(&named)
-                        }
+                        Case { left, ..suspecting(&named) }
                     })
                     .collect();
                 for (target, case) in cases.iter_mut().enumerate().skip(1) {
                     case.stalled = !case.left && lists >> target & 1 == 1;
                 }
                 let states = judged(&cases);
-                assert_eq!(
-                    states,
-                    naive(&cases),
-                    "n {n}, left {left:b}, lists {lists:b}"
-                );
+                assert_eq!(states, naive(&cases), "n {n}, left {left:b}, lists {lists:b}");
                 seen.extend(states);
             }
         }
@@ -154,10 +133,7 @@ fn a_survivor_of_three_does_not_wait_for_the_dead_to_testify() {
     let mut cases = [suspecting(&[1, 2]), suspecting(&[]), suspecting(&[])];
     cases[1].stalled = true;
     cases[2].stalled = true;
-    assert_eq!(
-        judged(&cases),
-        [State::Up, State::Unreachable, State::Unreachable]
-    );
+    assert_eq!(judged(&cases), [State::Up, State::Unreachable, State::Unreachable]);
 }
 
 #[test]
@@ -172,26 +148,12 @@ fn a_suspicion_of_an_earlier_incarnation_does_not_count() {
 #[test]
 fn what_a_member_judged_down_says_does_not_count() {
     // 0 and 3 convict 1, although 0 still hears it; so 1 and 3 do not convict 2.
-    let cases = [
-        suspecting(&[1]),
-        suspecting(&[2]),
-        suspecting(&[]),
-        suspecting(&[1, 2]),
-    ];
-    assert_eq!(
-        judged(&cases)[1..],
-        [State::Down, State::Suspect, State::Up]
-    );
+    let cases = [suspecting(&[1]), suspecting(&[2]), suspecting(&[]), suspecting(&[1, 2])];
+    assert_eq!(judged(&cases)[1..], [State::Down, State::Suspect, State::Up]);
 }
 
 #[test]
 fn a_ring_of_accusers_gets_one_stable_verdict() {
-    let ring = [
-        suspecting(&[]),
-        suspecting(&[2]),
-        suspecting(&[3]),
-        suspecting(&[1]),
-        suspecting(&[1, 2, 3]),
-    ];
+    let ring = [suspecting(&[]), suspecting(&[2]), suspecting(&[3]), suspecting(&[1]), suspecting(&[1, 2, 3])];
     assert_eq!(judged(&ring)[1..4], [State::Suspect; 3]);
 }

@@ -31,12 +31,7 @@ fn two_nodes_meet_over_one_seed() {
     let joined = |at, id| (at, Event::Joined { id });
     let noted: Vec<_> = network.log.iter().map(|it| (it.1, it.2.clone())).collect();
     assert!(noted.contains(&joined(0, 1)) && noted.contains(&joined(1, 0)));
-    assert_eq!(
-        network.log.len(),
-        2,
-        "each notes the other once: {:?}",
-        network.log
-    );
+    assert_eq!(network.log.len(), 2, "each notes the other once: {:?}", network.log);
 }
 
 #[test]
@@ -55,10 +50,7 @@ fn fifty_nodes_converge_within_twelve_rounds() {
         (0..50).for_each(|id| network.start(id, &[0]));
         let taken = network.run_until_all(SECOND * 10, "all know all", Network::all_see_all_up);
         let rounds = taken.as_millis() / network.config.round_interval.as_millis() + 1;
-        println!(
-            "seed {seed}: 50 nodes converge in {rounds} rounds, {} messages",
-            network.sent
-        );
+        println!("seed {seed}: 50 nodes converge in {rounds} rounds, {} messages", network.sent);
         assert!(rounds <= 12, "seed {seed}: {rounds} rounds");
     }
 }
@@ -71,19 +63,12 @@ fn a_killed_node_is_down_everywhere_within_five_seconds() {
         let down = |network: &Network| network.all_others_see(1, Some(State::Down));
         let taken = network.run_until_all(SECOND * 5, "it is down", down);
         println!("seed {seed}: one of {n} is down everywhere after {taken:?}");
-        assert!(
-            taken >= ms(1500),
-            "not before its heartbeat stalled: {taken:?}"
-        );
+        assert!(taken >= ms(1500), "not before its heartbeat stalled: {taken:?}");
         network.run_for(SECOND * 3);
         assert!(down(&network), "and stays so");
         for id in network.ids() {
             for other in network.ids() {
-                assert_eq!(
-                    network.state(id, other),
-                    Some(State::Up),
-                    "the living stay up"
-                );
+                assert_eq!(network.state(id, other), Some(State::Up), "the living stay up");
             }
         }
     }
@@ -160,10 +145,7 @@ fn a_restart_too_quick_to_be_missed_is_noticed_without_any_suspicion() {
     network.run_for(SECOND * 10);
     assert!(network.all_see_all_up());
     assert_eq!(verdicts_on(&network, 1), []);
-    let restarts = network
-        .log
-        .iter()
-        .filter(|it| it.2 == Event::Restarted { id: 1 });
+    let restarts = network.log.iter().filter(|it| it.2 == Event::Restarted { id: 1 });
     assert_eq!(restarts.count(), 4);
 }
 
@@ -178,10 +160,7 @@ fn a_new_profile_reaches_everybody() {
     };
     let taken = network.run_until_all(SECOND * 2, "all know it", known);
     println!("a profile reaches 20 nodes in {taken:?}");
-    let changes = network
-        .log
-        .iter()
-        .filter(|it| it.2 == Event::ProfileChanged { id: 3 });
+    let changes = network.log.iter().filter(|it| it.2 == Event::ProfileChanged { id: 3 });
     assert_eq!(changes.count(), 19, "each notes it once");
 }
 
@@ -197,11 +176,7 @@ fn who_leaves_has_left_everywhere_and_did_not_fail() {
         network.run_until_all(SECOND * 2, "it has left", left);
         network.run_for(SECOND * 10);
         assert!(left(&network));
-        assert!(
-            verdicts_on(&network, 1)
-                .iter()
-                .all(|state| *state == State::Left)
-        );
+        assert!(verdicts_on(&network, 1).iter().all(|state| *state == State::Left));
 
         network.start(1, &[0]);
         network.run_until_all(SECOND * 3, "it is back", Network::all_see_all_up);
@@ -247,9 +222,7 @@ fn a_cluster_split_in_half_rejoins_by_itself() {
                 true => State::Up,
                 false => State::Down,
             };
-            pairs
-                .into_iter()
-                .all(|(a, b)| network.state(a, b) == Some(expected(a, b)))
+            pairs.into_iter().all(|(a, b)| network.state(a, b) == Some(expected(a, b)))
         };
         network.run_until_all(SECOND * 10, "each half condemns the other", apart);
         network.run_for(SECOND * 60);
@@ -324,9 +297,7 @@ fn two_processes_with_one_id_are_both_told() {
     let foreign = super::update(1, 500, 3, 1);
     network.input(0, Input::Message(super::ack2([foreign])));
     network.run_for(SECOND);
-    let superseded = Event::Superseded {
-        incarnation: Incarnation(500),
-    };
+    let superseded = Event::Superseded { incarnation: Incarnation(500) };
     assert!(network.log.iter().any(|it| it.1 == 1 && it.2 == superseded));
     assert!(network.node(1).incarnation() > Incarnation(500));
     let theirs = network.node(0).member(&1).map(Member::incarnation);

@@ -13,10 +13,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// A settled cluster in which the dead are forgotten after ten seconds.
 fn forgetful(seed: u64, n: u32, seeds: &[u32]) -> Network {
     let mut network = Network::new(seed);
-    network.config = Config {
-        forget_after: SECOND * 10,
-        ..Config::default()
-    };
+    network.config = Config { forget_after: SECOND * 10, ..Config::default() };
     (0..n).for_each(|id| network.start(id, seeds));
     network.run_until_all(SECOND * 10, "the cluster forms", Network::all_see_all_up);
     network.log.clear();
@@ -37,16 +34,10 @@ fn suspects(network: &Network, id: u32) -> Vec<(u32, Incarnation)> {
 /// What a node would ask for if it were sent this digest.
 fn wanted(network: &Network, id: u32, digest: Digest<u32>) -> Vec<u32> {
     let (mut node, mut out) = (network.node(id).clone(), Vec::new());
-    let syn = Message::Syn {
-        from: address(9),
-        digests: [digest].into(),
-    };
+    let syn = Message::Syn { from: address(9), digests: [digest].into() };
     node.handle(network.now, Input::Message(syn), &mut out);
     match out.pop() {
-        Some(Effect::Send {
-            message: Message::Ack { wanted, .. },
-            ..
-        }) => wanted,
+        Some(Effect::Send { message: Message::Ack { wanted, .. }, .. }) => wanted,
         other => panic!("an answer to a Syn: {other:?}"),
     }
 }
@@ -77,8 +68,7 @@ fn the_dead_are_forgotten_everywhere_once_and_for_all() {
 fn a_newcomer_that_hears_of_the_dead_forgets_them_too() {
     let mut network = forgetful(4, 3, &[0]);
     network.kill(1);
-    let one_has_forgotten =
-        |network: &Network| network.state(0, 1).is_none() || network.state(2, 1).is_none();
+    let one_has_forgotten = |network: &Network| network.state(0, 1).is_none() || network.state(2, 1).is_none();
     network.run_until_all(SECOND * 20, "one has forgotten", one_has_forgotten);
     // Whoever still remembers tells the newcomer, who must not be left alone with the news.
     network.start(3, &[0, 2]);
@@ -110,11 +100,7 @@ fn members_of_a_live_layout_are_never_forgotten() {
     network.node_mut(0).keep(BTreeSet::from([1]));
     network.kill(1);
     network.run_for(SECOND * 60);
-    assert_eq!(
-        network.state(0, 1),
-        Some(State::Down),
-        "although the others have forgotten it"
-    );
+    assert_eq!(network.state(0, 1), Some(State::Down), "although the others have forgotten it");
     assert_eq!(network.state(2, 1), None);
     network.node_mut(0).keep(BTreeSet::new());
     network.run_for(SECOND);
@@ -129,12 +115,8 @@ fn an_old_record_does_not_bring_a_forgotten_member_back_but_a_new_life_does() {
     assert!(network.all_others_see(1, None));
     network.log.clear();
     assert_eq!(suspects(&network, 0), [(1, Incarnation(1))]);
-    let digest = |incarnation| Digest {
-        id: 1,
-        incarnation: Incarnation(incarnation),
-        heartbeat: 1_000_000,
-        version: 9,
-    };
+    let digest =
+        |incarnation| Digest { id: 1, incarnation: Incarnation(incarnation), heartbeat: 1_000_000, version: 9 };
     assert_eq!(wanted(&network, 0, digest(1)), [], "nobody asks for it");
     assert_eq!(wanted(&network, 0, digest(2)), [1]);
     network.input(0, Input::Message(ack2([update(1, 1, 1_000_000, 9)])));
@@ -168,8 +150,5 @@ fn two_halves_that_have_forgotten_each_other_meet_again_over_their_seeds() {
     assert_eq!(members(5), [3, 4, 5]);
     network.mend();
     network.run_until_all(SECOND * 20, "one cluster", Network::all_see_all_up);
-    assert!(
-        (0..6).all(|id| network.node(id).incarnation().0 > 1),
-        "all had to come back"
-    );
+    assert!((0..6).all(|id| network.node(id).incarnation().0 > 1), "all had to come back");
 }

@@ -6,9 +6,7 @@ use std::vec;
 use std::vec::Vec;
 
 use super::{Node, ack2, address, ms, node, profile, update};
-use crate::{
-    Details, Digest, Effect, Evidence, Incarnation, Input, MAX_ENTRIES, Message, State, Update,
-};
+use crate::{Details, Digest, Effect, Evidence, Incarnation, Input, MAX_ENTRIES, Message, State, Update};
 
 /// Small numbers collide, large ones overflow.
 fn number() -> impl Strategy<Value = u64> {
@@ -23,33 +21,22 @@ fn any_update() -> impl Strategy<Value = Update<u32, u32, u32>> {
     let suspects = prop::collection::vec((id(), number().prop_map(Incarnation)), 0..4);
     let details = (number(), id(), id(), suspects).prop_map(|(version, at, meta, suspects)| {
         let profile = profile(at, meta);
-        Details {
-            version,
-            profile,
-            suspects,
-        }
+        Details { version, profile, suspects }
     });
     let details = prop::option::weighted(0.8, details);
-    (id(), number(), number(), any::<bool>(), details).prop_map(
-        |(id, incarnation, heartbeat, left, details)| Update {
-            id,
-            incarnation: Incarnation(incarnation),
-            heartbeat,
-            left: left && heartbeat % 2 == 1,
-            details,
-        },
-    )
+    (id(), number(), number(), any::<bool>(), details).prop_map(|(id, incarnation, heartbeat, left, details)| Update {
+        id,
+        incarnation: Incarnation(incarnation),
+        heartbeat,
+        left: left && heartbeat % 2 == 1,
+        details,
+    })
 }
 
 fn any_digest() -> impl Strategy<Value = Digest<u32>> {
     (id(), number(), number(), number()).prop_map(|(id, incarnation, heartbeat, version)| {
         let incarnation = Incarnation(incarnation);
-        Digest {
-            id,
-            incarnation,
-            heartbeat,
-            version,
-        }
+        Digest { id, incarnation, heartbeat, version }
     })
 }
 
@@ -60,11 +47,7 @@ fn any_input() -> impl Strategy<Value = Input<u32, u32, u32>> {
     let from = || id().prop_map(address);
     let evidence = prop_oneof![Just(Evidence::Failed), Just(Evidence::Answered)];
     let syn = (from(), digests).prop_map(|(from, digests)| Message::Syn { from, digests });
-    let ack = (from(), updates(), wanted).prop_map(|(from, updates, wanted)| Message::Ack {
-        from,
-        updates,
-        wanted,
-    });
+    let ack = (from(), updates(), wanted).prop_map(|(from, updates, wanted)| Message::Ack { from, updates, wanted });
     prop_oneof![
         8 => syn.prop_map(Input::Message),
         8 => ack.prop_map(Input::Message),
@@ -165,21 +148,9 @@ fn asking_many_times_for_one_member_gets_one_answer() {
     let mut node = node(1, 1, &[], ms(0));
     let mut out = Vec::new();
     let (from, updates, wanted) = (address(2), vec![], vec![1; 1000]);
-    let message = Message::Ack {
-        from,
-        updates,
-        wanted,
-    };
+    let message = Message::Ack { from, updates, wanted };
     node.handle(ms(0), Input::Message(message), &mut out);
-    let [
-        Effect::Send {
-            message: Message::Ack2 { updates },
-            ..
-        },
-    ] = &out[..]
-    else {
-        panic!("{out:?}")
-    };
+    let [Effect::Send { message: Message::Ack2 { updates }, .. }] = &out[..] else { panic!("{out:?}") };
     assert_eq!(updates.len(), 1);
 }
 
@@ -196,21 +167,9 @@ fn what_exceeds_the_limits_is_ignored() {
     assert!(node.member(&1000).is_some());
     let mut out = Vec::new();
     let (from, wanted, updates) = (address(1), (0..crowd).collect(), vec![]);
-    let message = Message::Ack {
-        from,
-        updates,
-        wanted,
-    };
+    let message = Message::Ack { from, updates, wanted };
     node.handle(ms(0), Input::Message(message), &mut out);
-    let [
-        Effect::Send {
-            message: Message::Ack2 { updates },
-            ..
-        },
-    ] = &out[..]
-    else {
-        panic!("an answer")
-    };
+    let [Effect::Send { message: Message::Ack2 { updates }, .. }] = &out[..] else { panic!("an answer") };
     assert!(updates.len() <= MAX_ENTRIES);
 }
 

@@ -5,10 +5,7 @@ use std::vec;
 use std::vec::Vec;
 
 use super::{Effects, Node, ack2, address, events, ms, node, profile, update};
-use crate::{
-    Config, Digest, Effect, Event, Evidence, Gossip, Incarnation, Input, Member, Message, State,
-    Update,
-};
+use crate::{Config, Digest, Effect, Event, Evidence, Gossip, Incarnation, Input, Member, Message, State, Update};
 
 fn told(node: &mut Node, now_ms: u64, updates: Vec<Update<u32, u32, u32>>) -> Vec<Event<u32>> {
     let mut out = Vec::new();
@@ -31,10 +28,7 @@ fn run_to(node: &mut Node, now_ms: u64) -> Effects {
 
 fn syns(effects: &Effects) -> Vec<u32> {
     let to = effects.iter().filter_map(|effect| match effect {
-        Effect::Send {
-            to,
-            message: Message::Syn { .. },
-        } => Some(*to),
+        Effect::Send { to, message: Message::Syn { .. } } => Some(*to),
         _ => None,
     });
     to.collect()
@@ -56,19 +50,11 @@ fn it_knows_itself_in_its_place_among_the_others() {
 #[test]
 fn a_round_contacts_as_many_live_members_as_the_fan_out_and_never_itself() {
     let mut node = node(5, 1, &[5], ms(0));
-    told(
-        &mut node,
-        0,
-        (0..20).map(|id| update(id, 1, 1, 1)).collect(),
-    );
+    told(&mut node, 0, (0..20).map(|id| update(id, 1, 1, 1)).collect());
     let mut contacted = BTreeSet::new();
     for round in 0..200 {
         let now = ms(10_000 * round);
-        told(
-            &mut node,
-            10_000 * round,
-            (0..20).map(|id| update(id, 1, round + 2, 1)).collect(),
-        );
+        told(&mut node, 10_000 * round, (0..20).map(|id| update(id, 1, round + 2, 1)).collect());
         let mut out = Vec::new();
         node.handle_timeout(now, &mut out);
         let to = syns(&out);
@@ -102,16 +88,7 @@ fn who_is_alone_tries_seeds_and_known_addresses_for_ever() {
     let known = vec![(7, address(7)), (1, address(1))];
     let seeds = vec![address(0), address(1), address(3)];
     let config = Config::default();
-    let mut node: Node = Gossip::new(
-        config,
-        1,
-        Incarnation(1),
-        profile(1, 0),
-        seeds,
-        known,
-        0,
-        ms(0),
-    );
+    let mut node: Node = Gossip::new(config, 1, Incarnation(1), profile(1, 0), seeds, known, 0, ms(0));
     for _ in 0..50 {
         let mut out = Vec::new();
         let due = node.next_timeout().unwrap();
@@ -157,64 +134,27 @@ fn the_lost_and_the_seeds_are_tried_now_and_then() {
     }
     assert_eq!(node.member(&9).unwrap().state(), State::Down);
     let count = |id| to.iter().filter(|to| **to == address(id)).count();
-    assert!(
-        (50..150).contains(&count(9)),
-        "one in 5 of 490 rounds: {}",
-        count(9)
-    );
-    assert!(
-        (5..40).contains(&count(0)),
-        "one in 25 of 500 rounds: {}",
-        count(0)
-    );
+    assert!((50..150).contains(&count(9)), "one in 5 of 490 rounds: {}", count(9));
+    assert!((5..40).contains(&count(0)), "one in 25 of 500 rounds: {}", count(0));
 }
 
 #[test]
 fn an_exchange_brings_both_sides_up_to_date() {
     let (mut a, mut b) = (node(1, 1, &[2], ms(0)), node(2, 1, &[], ms(0)));
     told(&mut a, 0, vec![update(3, 5, 50, 2), update(4, 1, 10, 1)]);
-    told(
-        &mut b,
-        0,
-        vec![update(3, 4, 90, 9), update(4, 1, 20, 1), update(5, 1, 1, 1)],
-    );
+    told(&mut b, 0, vec![update(3, 4, 90, 9), update(4, 1, 20, 1), update(5, 1, 1, 1)]);
     let known_to_a: Vec<_> = a.members().map(Member::digest).collect();
     let mut out = Vec::new();
-    let syn = Message::Syn {
-        from: address(1),
-        digests: known_to_a,
-    };
+    let syn = Message::Syn { from: address(1), digests: known_to_a };
     b.handle(ms(1), Input::Message(syn), &mut out);
-    let Effect::Send { to, message: ack } = out.remove(0) else {
-        panic!("{out:?}")
-    };
+    let Effect::Send { to, message: ack } = out.remove(0) else { panic!("{out:?}") };
     assert_eq!((to, out.as_slice()), (address(1), [].as_slice()));
-    let Message::Ack {
-        from,
-        updates,
-        wanted,
-    } = &ack
-    else {
-        panic!("{ack:?}")
-    };
-    let told: Vec<_> = updates
-        .iter()
-        .map(|it| (it.id, it.details.is_some()))
-        .collect();
-    assert_eq!(
-        told,
-        [(2, true), (4, false), (5, true)],
-        "no details that a has"
-    );
+    let Message::Ack { from, updates, wanted } = &ack else { panic!("{ack:?}") };
+    let told: Vec<_> = updates.iter().map(|it| (it.id, it.details.is_some())).collect();
+    assert_eq!(told, [(2, true), (4, false), (5, true)], "no details that a has");
     assert_eq!((*from, wanted.as_slice()), (address(2), [1, 3].as_slice()));
     a.handle(ms(2), Input::Message(ack), &mut out);
-    let Some(Effect::Send {
-        to: 10_002,
-        message: ack2,
-    }) = out.pop()
-    else {
-        panic!("{out:?}")
-    };
+    let Some(Effect::Send { to: 10_002, message: ack2 }) = out.pop() else { panic!("{out:?}") };
     b.handle(ms(3), Input::Message(ack2), &mut out);
     let known = |node: &Node| -> Vec<_> { node.members().map(Member::digest).collect() };
     assert_eq!(known(&a), known(&b));
@@ -227,48 +167,23 @@ fn a_digest_is_enough_to_raise_a_heartbeat_and_not_to_start_a_life() {
     told(&mut node, 0, vec![update(2, 1, 10, 1)]);
     let digest = |incarnation, heartbeat, version| {
         let incarnation = Incarnation(incarnation);
-        let digests = vec![Digest {
-            id: 2,
-            incarnation,
-            heartbeat,
-            version,
-        }];
-        Input::Message(Message::Syn {
-            from: address(2),
-            digests,
-        })
+        let digests = vec![Digest { id: 2, incarnation, heartbeat, version }];
+        Input::Message(Message::Syn { from: address(2), digests })
     };
     let mut out = Vec::new();
     node.handle(ms(500), digest(1, 11, 1), &mut out);
     let member = node.member(&2).unwrap();
-    assert_eq!(
-        (member.heartbeat(), member.heartbeat_age(ms(600))),
-        (11, ms(100))
-    );
+    assert_eq!((member.heartbeat(), member.heartbeat_age(ms(600))), (11, ms(100)));
     node.handle(ms(600), digest(2, 1, 1), &mut out);
-    assert_eq!(
-        node.member(&2).unwrap().incarnation(),
-        Incarnation(1),
-        "it asks first"
-    );
-    let Some(Effect::Send {
-        message: Message::Ack { wanted, .. },
-        ..
-    }) = out.pop()
-    else {
-        panic!("{out:?}")
-    };
+    assert_eq!(node.member(&2).unwrap().incarnation(), Incarnation(1), "it asks first");
+    let Some(Effect::Send { message: Message::Ack { wanted, .. }, .. }) = out.pop() else { panic!("{out:?}") };
     assert_eq!(wanted, [2]);
 }
 
 #[test]
 fn a_suspicion_falls_due_in_time_and_ends_with_the_next_heartbeat() {
     let mut node = node(1, 1, &[], ms(0));
-    told(
-        &mut node,
-        1000,
-        vec![update(2, 1, 10, 1), update(3, 1, 10, 1)],
-    );
+    told(&mut node, 1000, vec![update(2, 1, 10, 1), update(3, 1, 10, 1)]);
     assert_eq!(events(&run_to(&mut node, 2990)), []);
     told(&mut node, 2995, vec![update(3, 1, 11, 1)]);
     let version = own(&node).version;
@@ -277,16 +192,9 @@ fn a_suspicion_falls_due_in_time_and_ends_with_the_next_heartbeat() {
     assert_eq!(events(&run_to(&mut node, 3220)), suspected);
     assert_eq!(own(&node).suspects, [(2, Incarnation(1))], "it says so");
     assert_eq!(own(&node).version, version + 1);
-    let cleared = [Event::StateChanged {
-        id: 2,
-        from: to,
-        to: from,
-    }];
+    let cleared = [Event::StateChanged { id: 2, from: to, to: from }];
     assert_eq!(told(&mut node, 3300, vec![update(2, 1, 11, 1)]), cleared);
-    assert_eq!(
-        (own(&node).suspects.len(), own(&node).version),
-        (0, version + 2)
-    );
+    assert_eq!((own(&node).suspects.len(), own(&node).version), (0, version + 2));
 }
 
 #[test]
@@ -308,11 +216,7 @@ fn a_failure_cuts_the_wait_to_a_quarter_and_an_answer_restores_it() {
     failed(&mut node, 2000, Evidence::Failed);
     told(&mut node, 2100, vec![update(2, 1, 11, 1)]);
     run_to(&mut node, 4099);
-    assert_eq!(
-        node.member(&2).unwrap().state(),
-        State::Up,
-        "a heartbeat clears it too"
-    );
+    assert_eq!(node.member(&2).unwrap().state(), State::Up, "a heartbeat clears it too");
     run_to(&mut node, 4400);
     let state = failed(&mut node, 4450, Evidence::Answered);
     assert_eq!(state, State::Unreachable, "an answer is no heartbeat");
@@ -328,30 +232,13 @@ fn a_suspected_node_refutes_once_in_a_round() {
         details.suspects = vec![(1, Incarnation(incarnation))];
         vec![update]
     };
-    let refuted = |incarnation| Event::Refuted {
-        incarnation: Incarnation(incarnation),
-    };
+    let refuted = |incarnation| Event::Refuted { incarnation: Incarnation(incarnation) };
     let heartbeat = node.member(&1).unwrap().heartbeat();
-    assert_eq!(
-        told(&mut node, 1000, accusing(1, 4)),
-        [Event::Joined { id: 2 }]
-    );
+    assert_eq!(told(&mut node, 1000, accusing(1, 4)), [Event::Joined { id: 2 }]);
     assert_eq!(told(&mut node, 1000, accusing(2, 5)), [refuted(6)]);
-    assert_eq!(
-        told(&mut node, 1000, accusing(3, 5)),
-        [],
-        "answered already"
-    );
-    assert_eq!(
-        told(&mut node, 1000, accusing(4, 6)),
-        [],
-        "not twice in one round"
-    );
-    assert_eq!(
-        node.member(&1).unwrap().heartbeat(),
-        heartbeat,
-        "the heartbeat goes on"
-    );
+    assert_eq!(told(&mut node, 1000, accusing(3, 5)), [], "answered already");
+    assert_eq!(told(&mut node, 1000, accusing(4, 6)), [], "not twice in one round");
+    assert_eq!(node.member(&1).unwrap().heartbeat(), heartbeat, "the heartbeat goes on");
     assert_eq!(events(&run_to(&mut node, 1300)), [refuted(7)]);
     assert_eq!(node.member(&1).unwrap().state(), State::Up);
 }
@@ -381,10 +268,7 @@ fn a_higher_incarnation_voids_every_suspicion() {
     run_to(&mut node, 2300);
     assert_eq!(node.member(&3).unwrap().state(), State::Down);
     let (from, to) = (State::Down, State::Up);
-    let back = [
-        Event::Restarted { id: 3 },
-        Event::StateChanged { id: 3, from, to },
-    ];
+    let back = [Event::Restarted { id: 3 }, Event::StateChanged { id: 3, from, to }];
     assert_eq!(told(&mut node, 2400, vec![update(3, 2, 0, 1)]), back);
     assert!(own(&node).suspects.is_empty());
 }
@@ -393,30 +277,14 @@ fn a_higher_incarnation_voids_every_suspicion() {
 fn a_life_without_details_is_asked_for_them() {
     let mut node = node(1, 1, &[], ms(0));
     told(&mut node, 0, vec![update(2, 1, 10, 4)]);
-    let bare = Update {
-        details: None,
-        ..update(2, 2, 1, 0)
-    };
-    assert_eq!(
-        told(&mut node, 10, vec![bare]),
-        [Event::Restarted { id: 2 }]
-    );
+    let bare = Update { details: None, ..update(2, 2, 1, 0) };
+    assert_eq!(told(&mut node, 10, vec![bare]), [Event::Restarted { id: 2 }]);
     let member = node.member(&2).unwrap();
     assert_eq!(member.digest().version, 0);
-    assert_eq!(
-        *member.profile(),
-        profile(2, 0),
-        "until then the old one serves"
-    );
-    let unknown = Update {
-        details: None,
-        ..update(8, 2, 1, 0)
-    };
+    assert_eq!(*member.profile(), profile(2, 0), "until then the old one serves");
+    let unknown = Update { details: None, ..update(8, 2, 1, 0) };
     assert_eq!(told(&mut node, 20, vec![unknown]), []);
-    assert!(
-        node.member(&8).is_none(),
-        "without an address it is of no use"
-    );
+    assert!(node.member(&8).is_none(), "without an address it is of no use");
 }
 
 #[test]
@@ -429,10 +297,7 @@ fn a_profile_changes_only_with_a_higher_version() {
         vec![update]
     };
     assert_eq!(told(&mut node, 0, with_meta(4, 1)), []);
-    assert_eq!(
-        told(&mut node, 0, with_meta(5, 2)),
-        [Event::ProfileChanged { id: 2 }]
-    );
+    assert_eq!(told(&mut node, 0, with_meta(5, 2)), [Event::ProfileChanged { id: 2 }]);
     assert_eq!(told(&mut node, 0, with_meta(6, 2)), [], "nothing new in it");
     assert_eq!(node.member(&2).unwrap().profile().meta, 2);
     let version = own(&node).version;
@@ -448,67 +313,37 @@ fn whoever_speaks_in_its_name_is_outranked() {
         (update(1, 9, 0, 1), 10),
         (update(1, 4, 1000, 1), 5),
         (update(1, 4, 0, 1000), 5),
-        (
-            Update {
-                left: true,
-                ..update(1, 4, 0, 1)
-            },
-            5,
-        ),
+        (Update { left: true, ..update(1, 4, 0, 1) }, 5),
     ];
     for (update, above) in foreign {
         let mut node = node(1, 4, &[], ms(0));
         run_to(&mut node, 1000);
         let incarnation = update.incarnation;
-        assert_eq!(
-            told(&mut node, 1000, vec![update]),
-            [Event::Superseded { incarnation }]
-        );
+        assert_eq!(told(&mut node, 1000, vec![update]), [Event::Superseded { incarnation }]);
         assert_eq!(node.incarnation(), Incarnation(above));
     }
     let mut node = node(1, 4, &[], ms(0));
     run_to(&mut node, 1000);
-    assert_eq!(
-        told(
-            &mut node,
-            1000,
-            vec![update(1, 4, 0, 1), update(1, 3, 900, 9)]
-        ),
-        []
-    );
+    assert_eq!(told(&mut node, 1000, vec![update(1, 4, 0, 1), update(1, 3, 900, 9)]), []);
 }
 
 #[test]
 fn a_farewell_is_said_at_once_and_final() {
     let mut node = node(1, 1, &[], ms(0));
-    told(
-        &mut node,
-        0,
-        (2..30).map(|id| update(id, 1, 1, 1)).collect(),
-    );
+    told(&mut node, 0, (2..30).map(|id| update(id, 1, 1, 1)).collect());
     let mut out = Vec::new();
     node.handle(ms(0), Input::Leave, &mut out);
     let (from, to) = (State::Up, State::Left);
     assert_eq!(events(&out), [Event::StateChanged { id: 1, from, to }]);
     let farewells = out.iter().filter_map(|effect| match effect {
-        Effect::Send {
-            message: Message::Ack2 { updates },
-            ..
-        } => Some(&updates[..]),
+        Effect::Send { message: Message::Ack2 { updates }, .. } => Some(&updates[..]),
         _ => None,
     });
     let farewells: Vec<_> = farewells.collect();
     assert_eq!(farewells.len(), 9);
-    assert!(
-        farewells
-            .iter()
-            .all(|it| it.len() == 1 && it[0].left && it[0].id == 1)
-    );
+    assert!(farewells.iter().all(|it| it.len() == 1 && it[0].left && it[0].id == 1));
     let heartbeat = node.member(&1).unwrap().heartbeat();
-    assert!(
-        !syns(&run_to(&mut node, 1000)).is_empty(),
-        "it goes on spreading the word"
-    );
+    assert!(!syns(&run_to(&mut node, 1000)).is_empty(), "it goes on spreading the word");
     assert_eq!(node.member(&1).unwrap().heartbeat(), heartbeat);
     out.clear();
     node.handle(ms(1000), Input::Leave, &mut out);
@@ -532,29 +367,18 @@ fn a_late_round_gives_everybody_the_time_it_missed() {
     node.handle_timeout(ms(61_000), &mut out);
     assert_eq!(events(&out), []);
     let age = |id, now| node.member(&id).unwrap().heartbeat_age(ms(now));
-    assert!(
-        age(2, 61_000) < ms(250),
-        "it was not listening: {:?}",
-        age(2, 61_000)
-    );
+    assert!(age(2, 61_000) < ms(250), "it was not listening: {:?}", age(2, 61_000));
     assert_eq!(age(3, 62_000), ms(1000), "nobody is given more than that");
     run_to(&mut node, 62_500);
     assert_eq!(node.member(&2).unwrap().state(), State::Up);
     run_to(&mut node, 63_300);
-    assert_eq!(
-        node.member(&2).unwrap().state(),
-        State::Unreachable,
-        "but not for ever"
-    );
+    assert_eq!(node.member(&2).unwrap().state(), State::Unreachable, "but not for ever");
 }
 
 #[test]
 #[should_panic(expected = "the fan-out must be at least 1")]
 fn an_invalid_configuration_is_refused() {
-    let config = Config {
-        fan_out: 0,
-        ..Config::default()
-    };
+    let config = Config { fan_out: 0, ..Config::default() };
     let profile = profile(1, 0);
     let _: Node = Gossip::new(config, 1, Incarnation(1), profile, vec![], vec![], 0, ms(0));
 }

@@ -12,7 +12,10 @@ use crate::{Config, Effect, Event, Gossip, Incarnation, Input, Member, Message, 
 
 enum Item {
     /// A timer of the `life`-th process of a node.
-    Timer { id: u32, life: u64 },
+    Timer {
+        id: u32,
+        life: u64,
+    },
     Delivery {
         from: u32,
         to: u32,
@@ -65,9 +68,7 @@ impl Network {
     pub(super) fn settled(seed: u64, n: u32) -> Self {
         let mut network = Self::new(seed);
         (0..n).for_each(|id| network.start(id, &[0]));
-        network.run_until_all(Duration::from_secs(10), "the cluster forms", |network| {
-            network.all_see_all_up()
-        });
+        network.run_until_all(Duration::from_secs(10), "the cluster forms", |network| network.all_see_all_up());
         network.log.clear();
         network
     }
@@ -81,16 +82,7 @@ impl Network {
         let seed = self.seed.wrapping_mul(1_000_003) ^ u64::from(id) << 20 ^ life;
         let config = self.config.clone();
         let profile = profile(id, 0);
-        let node = Gossip::new(
-            config,
-            id,
-            incarnation,
-            profile,
-            seeds,
-            Vec::new(),
-            seed,
-            self.now,
-        );
+        let node = Gossip::new(config, id, incarnation, profile, seeds, Vec::new(), seed, self.now);
         assert_eq!(node.next_timeout(), Some(self.now));
         self.nodes.insert(id, node);
         self.push(self.now, Item::Timer { id, life });
@@ -170,20 +162,11 @@ impl Network {
     }
 
     /// Runs until the condition holds and tells how long that took; not longer than `limit`.
-    pub(super) fn run_until_all(
-        &mut self,
-        limit: Duration,
-        what: &str,
-        condition: impl Fn(&Self) -> bool,
-    ) -> Duration {
+    pub(super) fn run_until_all(&mut self, limit: Duration, what: &str, condition: impl Fn(&Self) -> bool) -> Duration {
         let start = self.now;
         while !condition(self) {
             let now = self.now;
-            assert!(
-                now - start < limit,
-                "seed {}: not in {limit:?}: {what}",
-                self.seed
-            );
+            assert!(now - start < limit, "seed {}: not in {limit:?}: {what}", self.seed);
             self.run_for(ms(20));
         }
         self.now - start

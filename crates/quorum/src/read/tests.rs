@@ -12,30 +12,14 @@ const START: Duration = Duration::from_millis(100);
 const HEDGE: Duration = Duration::from_millis(10);
 const DEADLINE: Duration = Duration::from_millis(1000);
 
-fn start(
-    requirement: Requirement,
-    n: usize,
-    down: &[usize],
-    hedge: Option<Duration>,
-) -> (Read, Vec<Effect>) {
+fn start(requirement: Requirement, n: usize, down: &[usize], hedge: Option<Duration>) -> (Read, Vec<Effect>) {
     let mut out = Vec::new();
-    let read = Read::start(
-        START,
-        requirement,
-        ReplicaSet::first(n),
-        set(down),
-        DEADLINE,
-        hedge,
-        &mut out,
-    );
+    let read = Read::start(START, requirement, ReplicaSet::first(n), set(down), DEADLINE, hedge, &mut out);
     (read, out)
 }
 
 fn sends(replicas: impl IntoIterator<Item = usize>) -> Vec<Effect> {
-    replicas
-        .into_iter()
-        .map(|replica| Effect::Send { replica })
-        .collect()
+    replicas.into_iter().map(|replica| Effect::Send { replica }).collect()
 }
 
 fn done(outcome: Outcome) -> Vec<Effect> {
@@ -75,33 +59,14 @@ struct Walk<'a> {
 impl Walk<'_> {
     fn check(&mut self, hedges: usize) {
         let hedge = (hedges > 0).then_some(HEDGE);
-        let (read, effects) = start(
-            requirement(&of_first(self.n, self.need)),
-            self.n,
-            self.down,
-            hedge,
-        );
+        let (read, effects) = start(requirement(&of_first(self.n, self.need)), self.n, self.down, hedge);
         self.step(&read, &effects, &mut Vec::new(), 0, hedges);
     }
 
-    fn step(
-        &mut self,
-        read: &Read,
-        effects: &[Effect],
-        events: &mut Vec<Input>,
-        hedged: usize,
-        hedges: usize,
-    ) {
+    fn step(&mut self, read: &Read, effects: &[Effect], events: &mut Vec<Input>, hedged: usize, hedges: usize) {
         self.steps += 1;
         let outcome = oracle::outcome(&of_first(self.n, self.need), &[], events);
-        let context = || {
-            std::format!(
-                "{events:?} of {} of {} without {:?}",
-                self.need,
-                self.n,
-                self.down
-            )
-        };
+        let context = || std::format!("{events:?} of {} of {} without {:?}", self.need, self.n, self.down);
         assert_eq!(read.outcome(), outcome, "{}", context());
         assert_eq!(ended(effects), outcome, "{}", context());
         if outcome.is_some() {
@@ -112,10 +77,7 @@ impl Walk<'_> {
         let asked = self.n.min(self.need + errors.len() + hedged);
         assert_eq!(sent(effects), self.order[..asked], "{}", context());
         assert_eq!(read.asked(), set(&self.order[..asked]));
-        assert_eq!(
-            (read.answered(), read.failed()),
-            (set(&oracle::answered(events)), set(&errors))
-        );
+        assert_eq!((read.answered(), read.failed()), (set(&oracle::answered(events)), set(&errors)));
         self.check_timeout(read);
 
         let heard = read.answered().union(read.failed());
@@ -171,13 +133,7 @@ impl Walk<'_> {
 fn walk(n: usize, need: usize, down: &[usize], hedges: usize) -> usize {
     let up = (0..n).filter(|replica| !down.contains(replica));
     let order = up.chain(down.iter().copied()).collect();
-    let mut walk = Walk {
-        n,
-        need,
-        down,
-        order,
-        steps: 0,
-    };
+    let mut walk = Walk { n, need, down, order, steps: 0 };
     walk.check(hedges);
     walk.steps
 }
@@ -208,10 +164,7 @@ fn every_order_of_answers_errors_and_hedges_is_handled_like_the_oracle() {
 
 #[test]
 fn a_read_asks_the_first_replicas_only() {
-    assert_eq!(
-        start(requirement(&of_first(5, 2)), 5, &[], None).1,
-        sends([0, 1])
-    );
+    assert_eq!(start(requirement(&of_first(5, 2)), 5, &[], None).1, sends([0, 1]));
 }
 
 #[test]
@@ -227,11 +180,7 @@ fn a_quorum_in_each_centre_asks_a_majority_of_each() {
     for replica in [0, 2] {
         read.handle(START, Input::Answer { replica }, &mut effects);
     }
-    assert_eq!(
-        read.next_timeout(),
-        Some(DEADLINE),
-        "only replica 4 is left and its centre needs nobody"
-    );
+    assert_eq!(read.next_timeout(), Some(DEADLINE), "only replica 4 is left and its centre needs nobody");
     for replica in [1, 5] {
         read.handle(START, Input::Answer { replica }, &mut effects);
     }
@@ -363,41 +312,21 @@ fn a_read_with_every_replica_down_still_asks() {
     effects.clear();
     read.handle(START, Input::Error { replica: 0 }, &mut effects);
     read.handle(START, Input::Error { replica: 1 }, &mut effects);
-    assert_eq!(
-        effects,
-        [
-            Effect::Send { replica: 2 },
-            Effect::Done(Outcome::Impossible)
-        ]
-    );
+    assert_eq!(effects, [Effect::Send { replica: 2 }, Effect::Done(Outcome::Impossible)]);
 }
 
 #[test]
 fn a_read_that_starts_after_its_deadline_is_not_sent() {
     let mut out = Vec::new();
     let one = requirement(&of_first(3, 1));
-    let read = Read::start(
-        START,
-        one,
-        ReplicaSet::first(3),
-        ReplicaSet::EMPTY,
-        START,
-        None,
-        &mut out,
-    );
+    let read = Read::start(START, one, ReplicaSet::first(3), ReplicaSet::EMPTY, START, None, &mut out);
     assert_eq!(out, done(Outcome::TimedOut));
-    assert_eq!(
-        (read.asked(), read.next_timeout()),
-        (ReplicaSet::EMPTY, None)
-    );
+    assert_eq!((read.asked(), read.next_timeout()), (ReplicaSet::EMPTY, None));
 }
 
 #[test]
 fn a_requirement_on_replicas_outside_the_operation_is_impossible() {
-    assert_eq!(
-        start(requirement(&of_first(4, 4)), 3, &[], None).1,
-        done(Outcome::Impossible)
-    );
+    assert_eq!(start(requirement(&of_first(4, 4)), 3, &[], None).1, done(Outcome::Impossible));
 }
 
 #[test]
@@ -418,10 +347,7 @@ fn an_answer_after_an_error_counts_and_an_error_after_an_answer_does_not() {
     read.handle(START, Input::Answer { replica: 0 }, &mut effects);
     read.handle(START, Input::Error { replica: 0 }, &mut effects);
     read.handle(START, Input::Answer { replica: 0 }, &mut effects);
-    assert_eq!(
-        (read.answered(), read.failed()),
-        (set(&[0]), ReplicaSet::EMPTY)
-    );
+    assert_eq!((read.answered(), read.failed()), (set(&[0]), ReplicaSet::EMPTY));
     assert_eq!(effects, sends([2]), "a repeated answer counts once");
     read.handle(START, Input::Answer { replica: 1 }, &mut effects);
     assert_eq!(effects[1..], done(Outcome::Reached));

@@ -14,38 +14,23 @@ fn number(n: u8) -> Level {
 
 fn resolved(level: Level, centres: &[u8], local: u8) -> Vec<(Vec<usize>, u8)> {
     let requirement = Requirement::resolve(level, centres, local).unwrap();
-    requirement
-        .sets()
-        .iter()
-        .map(|set| (set.members.iter().collect(), set.need))
-        .collect()
+    requirement.sets().iter().map(|set| (set.members.iter().collect(), set.need)).collect()
 }
 
 #[test]
 fn a_counting_level_counts_all_replicas_wherever_they_are() {
     let centres = [7, 7, 3, 3, 9];
-    for (level, need) in [
-        (Level::One, 1),
-        (Level::Two, 2),
-        (Level::Three, 3),
-        (number(4), 4),
-        (Level::Quorum, 3),
-        (Level::All, 5),
-    ] {
-        assert_eq!(
-            resolved(level, &centres, 7),
-            [(vec![0, 1, 2, 3, 4], need)],
-            "{level}"
-        );
+    for (level, need) in
+        [(Level::One, 1), (Level::Two, 2), (Level::Three, 3), (number(4), 4), (Level::Quorum, 3), (Level::All, 5)]
+    {
+        assert_eq!(resolved(level, &centres, 7), [(vec![0, 1, 2, 3, 4], need)], "{level}");
     }
 }
 
 #[test]
 fn a_quorum_is_more_than_half() {
     for n in 1..=64usize {
-        let quorum = Requirement::resolve(Level::Quorum, &vec![0; n], 0)
-            .unwrap()
-            .minimum();
+        let quorum = Requirement::resolve(Level::Quorum, &vec![0; n], 0).unwrap().minimum();
         assert!(2 * quorum > n && 2 * (quorum - 1) <= n, "{quorum} of {n}");
     }
 }
@@ -53,23 +38,14 @@ fn a_quorum_is_more_than_half() {
 #[test]
 fn a_local_quorum_is_a_majority_of_the_local_centre() {
     let centres = [1, 2, 1, 2, 1, 2, 2];
-    assert_eq!(
-        resolved(Level::LocalQuorum, &centres, 1),
-        [(vec![0, 2, 4], 2)]
-    );
-    assert_eq!(
-        resolved(Level::LocalQuorum, &centres, 2),
-        [(vec![1, 3, 5, 6], 3)]
-    );
+    assert_eq!(resolved(Level::LocalQuorum, &centres, 1), [(vec![0, 2, 4], 2)]);
+    assert_eq!(resolved(Level::LocalQuorum, &centres, 2), [(vec![1, 3, 5, 6], 3)]);
 }
 
 #[test]
 fn a_quorum_in_each_centre_needs_a_majority_of_every_one() {
     let centres = [5, 0, 5, 255, 5, 0];
-    assert_eq!(
-        resolved(Level::EachQuorum, &centres, 0),
-        [(vec![0, 2, 4], 2), (vec![1, 5], 2), (vec![3], 1)]
-    );
+    assert_eq!(resolved(Level::EachQuorum, &centres, 0), [(vec![0, 2, 4], 2), (vec![1, 5], 2), (vec![3], 1)]);
 }
 
 #[test]
@@ -83,80 +59,38 @@ fn a_level_that_asks_for_more_replicas_than_exist_is_refused() {
     refused(Level::Three, &[0, 0], 3);
     refused(number(4), &[0, 1, 0], 4);
     refused(number(255), &[0; 64], 255);
-    for level in [
-        Level::One,
-        number(1),
-        Level::Quorum,
-        Level::All,
-        Level::EachQuorum,
-    ] {
+    for level in [Level::One, number(1), Level::Quorum, Level::All, Level::EachQuorum] {
         refused(level, &[], 1);
     }
     assert_eq!(
-        Requirement::resolve(Level::Three, &[0, 0], 0)
-            .unwrap_err()
-            .to_string(),
+        Requirement::resolve(Level::Three, &[0, 0], 0).unwrap_err().to_string(),
         "level three needs 3 replicas but there are 2"
     );
 }
 
 #[test]
 fn a_local_quorum_needs_a_local_replica() {
-    assert_eq!(
-        Requirement::resolve(Level::LocalQuorum, &[1, 2], 3),
-        Err(Error::NoLocalReplica)
-    );
-    assert_eq!(
-        Requirement::resolve(Level::LocalQuorum, &[], 3),
-        Err(Error::NoLocalReplica)
-    );
+    assert_eq!(Requirement::resolve(Level::LocalQuorum, &[1, 2], 3), Err(Error::NoLocalReplica));
+    assert_eq!(Requirement::resolve(Level::LocalQuorum, &[], 3), Err(Error::NoLocalReplica));
 }
 
 #[test]
 fn the_limits_are_64_replicas_and_16_sets() {
-    assert_eq!(
-        Requirement::resolve(Level::All, &[0; 64], 0)
-            .unwrap()
-            .minimum(),
-        64
-    );
-    assert_eq!(
-        Requirement::resolve(Level::One, &[0; 65], 0),
-        Err(Error::TooManyReplicas { have: 65 })
-    );
+    assert_eq!(Requirement::resolve(Level::All, &[0; 64], 0).unwrap().minimum(), 64);
+    assert_eq!(Requirement::resolve(Level::One, &[0; 65], 0), Err(Error::TooManyReplicas { have: 65 }));
 
     let centres: Vec<u8> = (0..17).collect();
-    assert_eq!(
-        Requirement::resolve(Level::EachQuorum, &centres[..16], 0)
-            .unwrap()
-            .sets()
-            .len(),
-        16
-    );
-    assert_eq!(
-        Requirement::resolve(Level::EachQuorum, &centres, 0),
-        Err(Error::TooManySets)
-    );
+    assert_eq!(Requirement::resolve(Level::EachQuorum, &centres[..16], 0).unwrap().sets().len(), 16);
+    assert_eq!(Requirement::resolve(Level::EachQuorum, &centres, 0), Err(Error::TooManySets));
 
-    let one = QuorumSet {
-        members: ReplicaSet::single(0),
-        need: 1,
-    };
-    assert_eq!(
-        Requirement::from_sets(&[one; 16]).unwrap().sets(),
-        [one; 16]
-    );
+    let one = QuorumSet { members: ReplicaSet::single(0), need: 1 };
+    assert_eq!(Requirement::from_sets(&[one; 16]).unwrap().sets(), [one; 16]);
     assert_eq!(Requirement::from_sets(&[one; 17]), Err(Error::TooManySets));
 }
 
 #[test]
 fn a_set_needs_one_to_all_of_its_members() {
-    let of_two = |need| {
-        Requirement::from_sets(&[QuorumSet {
-            members: ReplicaSet::first(2),
-            need,
-        }])
-    };
+    let of_two = |need| Requirement::from_sets(&[QuorumSet { members: ReplicaSet::first(2), need }]);
     assert_eq!(of_two(0), Err(Error::InvalidSet { need: 0, have: 2 }));
     assert!(of_two(1).is_ok() && of_two(2).is_ok());
     assert_eq!(of_two(3), Err(Error::InvalidSet { need: 3, have: 2 }));
@@ -169,11 +103,7 @@ fn reads_and_writes_of_the_same_replicas_meet_exactly_when_r_plus_w_exceeds_n() 
         let replicas: Vec<usize> = (0..n).collect();
         for r in 1..=n {
             for w in 1..=n {
-                let meet = always_meet(
-                    &requirement(&of_first(n, r)),
-                    &requirement(&of_first(n, w)),
-                    &replicas,
-                );
+                let meet = always_meet(&requirement(&of_first(n, r)), &requirement(&of_first(n, w)), &replicas);
                 assert_eq!(meet, r + w > n, "R = {r}, W = {w}, N = {n}");
             }
         }
@@ -202,16 +132,10 @@ fn levels_meet_across_centres_as_they_promise() {
 /// Whether any answers that meet one requirement share a replica with any that meet the other.
 fn always_meet(read: &Requirement, write: &Requirement, replicas: &[usize]) -> bool {
     let meeting = |requirement: &Requirement| -> Vec<ReplicaSet> {
-        subsets(replicas)
-            .iter()
-            .map(|s| set(s))
-            .filter(|s| requirement.is_met(*s))
-            .collect()
+        subsets(replicas).iter().map(|s| set(s)).filter(|s| requirement.is_met(*s)).collect()
     };
     let writes = meeting(write);
-    meeting(read)
-        .iter()
-        .all(|r| writes.iter().all(|w| !r.intersection(*w).is_empty()))
+    meeting(read).iter().all(|r| writes.iter().all(|w| !r.intersection(*w).is_empty()))
 }
 
 /// Up to `most` sets over positions `0..n`.

@@ -13,22 +13,12 @@ const DEADLINE: Duration = Duration::from_millis(200);
 
 fn start(requirement: Requirement, n: usize, down: &[usize]) -> (Write, Vec<Effect>) {
     let mut out = Vec::new();
-    let write = Write::start(
-        START,
-        requirement,
-        ReplicaSet::first(n),
-        set(down),
-        DEADLINE,
-        &mut out,
-    );
+    let write = Write::start(START, requirement, ReplicaSet::first(n), set(down), DEADLINE, &mut out);
     (write, out)
 }
 
 fn sends(replicas: impl IntoIterator<Item = usize>) -> Vec<Effect> {
-    replicas
-        .into_iter()
-        .map(|replica| Effect::Send { replica })
-        .collect()
+    replicas.into_iter().map(|replica| Effect::Send { replica }).collect()
 }
 
 fn done(outcome: Option<Outcome>) -> Vec<Effect> {
@@ -49,14 +39,7 @@ impl Walk<'_> {
         let (write, effects) = start(requirement(self.sets), self.n, self.down);
         let decided = oracle::outcome(self.sets, self.down, &[]);
         let up = (0..self.n).filter(|replica| !self.down.contains(replica));
-        assert_eq!(
-            effects,
-            if decided.is_some() {
-                done(decided)
-            } else {
-                sends(up)
-            }
-        );
+        assert_eq!(effects, if decided.is_some() { done(decided) } else { sends(up) });
         assert_eq!(write.asked().is_empty(), decided.is_some());
         self.step(&write, &mut Vec::new(), events_left, next);
     }
@@ -70,13 +53,7 @@ impl Walk<'_> {
     ) {
         self.steps += 1;
         let before = oracle::outcome(self.sets, self.down, events);
-        assert_eq!(
-            write.outcome(),
-            before,
-            "{events:?} of {:?} without {:?}",
-            self.sets,
-            self.down
-        );
+        assert_eq!(write.outcome(), before, "{events:?} of {:?} without {:?}", self.sets, self.down);
         assert_eq!(write.answered(), set(&oracle::answered(events)));
         assert_eq!(write.failed(), set(&oracle::failed(self.down, events)));
         let settled = write.answered().union(write.failed());
@@ -90,18 +67,8 @@ impl Walk<'_> {
             let mut effects = Vec::new();
             after.handle(EARLY, event, &mut effects);
             events.push(event);
-            let decided = if before.is_none() {
-                oracle::outcome(self.sets, self.down, events)
-            } else {
-                None
-            };
-            assert_eq!(
-                effects,
-                done(decided),
-                "{events:?} of {:?} without {:?}",
-                self.sets,
-                self.down
-            );
+            let decided = if before.is_none() { oracle::outcome(self.sets, self.down, events) } else { None };
+            assert_eq!(effects, done(decided), "{events:?} of {:?} without {:?}", self.sets, self.down);
             self.step(&after, events, left - 1, next);
             events.pop();
         }
@@ -127,18 +94,13 @@ impl Walk<'_> {
         late.resend(&mut effects);
         assert_eq!(effects, []);
         assert_eq!(late.answered(), ReplicaSet::first(self.n));
-        assert_eq!(
-            (late.outcome(), late.next_timeout()),
-            (decided.or(timed_out), None)
-        );
+        assert_eq!((late.outcome(), late.next_timeout()), (decided.or(timed_out), None));
     }
 }
 
 /// Each replica answers or fails, at most once.
 fn distinct(n: usize, events: &[Input]) -> Vec<Input> {
-    let heard = |replica| {
-        events.contains(&Input::Answer { replica }) || events.contains(&Input::Error { replica })
-    };
+    let heard = |replica| events.contains(&Input::Answer { replica }) || events.contains(&Input::Error { replica });
     (0..n)
         .filter(|&replica| !heard(replica))
         .flat_map(|replica| [Input::Answer { replica }, Input::Error { replica }])
@@ -156,12 +118,7 @@ fn every_order_of_answers_and_errors_of_up_to_five_replicas_is_decided_like_the_
     for n in 1..=5 {
         for need in 1..=n {
             for down in subsets(&(0..n).collect::<Vec<_>>()) {
-                let mut walk = Walk {
-                    sets: &of_first(n, need),
-                    n,
-                    down: &down,
-                    steps: 0,
-                };
+                let mut walk = Walk { sets: &of_first(n, need), n, down: &down, steps: 0 };
                 walk.check(n, &distinct);
                 steps += walk.steps;
             }
@@ -175,12 +132,7 @@ fn repeated_and_contradicting_events_are_decided_like_the_oracle() {
     for n in 1..=3 {
         for need in 1..=n {
             for down in subsets(&(0..n).collect::<Vec<_>>()) {
-                let mut walk = Walk {
-                    sets: &of_first(n, need),
-                    n,
-                    down: &down,
-                    steps: 0,
-                };
+                let mut walk = Walk { sets: &of_first(n, need), n, down: &down, steps: 0 };
                 walk.check(4, &anything);
             }
         }
@@ -190,17 +142,8 @@ fn repeated_and_contradicting_events_are_decided_like_the_oracle() {
 #[test]
 fn a_quorum_in_each_centre_is_decided_like_the_oracle() {
     let sets: Sets = vec![(vec![0, 1, 2], 2), (vec![3, 4], 2)];
-    for down in subsets(&[0, 1, 2, 3, 4])
-        .into_iter()
-        .filter(|down| down.len() < 2)
-    {
-        Walk {
-            sets: &sets,
-            n: 5,
-            down: &down,
-            steps: 0,
-        }
-        .check(5, &distinct);
+    for down in subsets(&[0, 1, 2, 3, 4]).into_iter().filter(|down| down.len() < 2) {
+        Walk { sets: &sets, n: 5, down: &down, steps: 0 }.check(5, &distinct);
     }
 }
 
@@ -227,29 +170,11 @@ proptest! {
 #[test]
 fn a_write_that_starts_after_its_deadline_is_not_sent() {
     let one = requirement(&of_first(3, 1));
-    for (deadline, ended) in [
-        (START - Duration::from_nanos(1), true),
-        (START, true),
-        (DEADLINE, false),
-    ] {
+    for (deadline, ended) in [(START - Duration::from_nanos(1), true), (START, true), (DEADLINE, false)] {
         let mut out = Vec::new();
         let down = ReplicaSet::EMPTY;
-        let write = Write::start(
-            START,
-            one.clone(),
-            ReplicaSet::first(3),
-            down,
-            deadline,
-            &mut out,
-        );
-        assert_eq!(
-            out,
-            if ended {
-                done(Some(Outcome::TimedOut))
-            } else {
-                sends(0..3)
-            }
-        );
+        let write = Write::start(START, one.clone(), ReplicaSet::first(3), down, deadline, &mut out);
+        assert_eq!(out, if ended { done(Some(Outcome::TimedOut)) } else { sends(0..3) });
         assert_eq!(write.asked().is_empty(), ended);
         assert_eq!(write.next_timeout().is_none(), ended);
     }
@@ -259,18 +184,12 @@ fn a_write_that_starts_after_its_deadline_is_not_sent() {
 fn a_write_that_is_impossible_without_the_replicas_that_are_down_is_not_sent() {
     let (write, effects) = start(requirement(&of_first(3, 2)), 3, &[0, 2]);
     assert_eq!(effects, [Effect::Done(Outcome::Impossible)]);
-    assert_eq!(
-        (write.asked(), write.failed()),
-        (ReplicaSet::EMPTY, set(&[0, 2]))
-    );
+    assert_eq!((write.asked(), write.failed()), (ReplicaSet::EMPTY, set(&[0, 2])));
 
     // One whole data centre is down: a quorum in each is impossible, a local one is not.
     let centres = [0, 0, 0, 1, 1, 1];
     let each = Requirement::resolve(Level::EachQuorum, &centres, 0).unwrap();
-    assert_eq!(
-        start(each, 6, &[3, 4, 5]).1,
-        [Effect::Done(Outcome::Impossible)]
-    );
+    assert_eq!(start(each, 6, &[3, 4, 5]).1, [Effect::Done(Outcome::Impossible)]);
     let local = Requirement::resolve(Level::LocalQuorum, &centres, 0).unwrap();
     assert_eq!(start(local, 6, &[3, 4, 5]).1, sends(0..3));
 }
@@ -334,10 +253,7 @@ fn resending_forgets_the_answers_and_spares_the_failed() {
     write.handle(EARLY, Input::Error { replica: 1 }, &mut effects);
     write.resend(&mut effects);
     assert_eq!(effects, sends([0, 2, 3]));
-    assert_eq!(
-        (write.answered(), write.failed()),
-        (ReplicaSet::EMPTY, set(&[1]))
-    );
+    assert_eq!((write.answered(), write.failed()), (ReplicaSet::EMPTY, set(&[1])));
 
     effects.clear();
     write.handle(EARLY, Input::Answer { replica: 3 }, &mut effects);
@@ -367,8 +283,5 @@ fn what_becomes_of_the_others_is_told_after_the_end() {
     write.handle(EARLY, Input::Error { replica: 0 }, &mut effects);
     write.handle(EARLY, Input::Answer { replica: 2 }, &mut effects);
     assert_eq!(effects, []);
-    assert_eq!(
-        (write.answered(), write.failed(), write.open()),
-        (set(&[1, 2]), set(&[0]), ReplicaSet::EMPTY)
-    );
+    assert_eq!((write.answered(), write.failed(), write.open()), (set(&[1, 2]), set(&[0]), ReplicaSet::EMPTY));
 }

@@ -6,12 +6,7 @@ use super::*;
 use crate::{MAX_FALLBACKS, Token};
 
 fn member<I>(id: I, weight: u32) -> Member<I> {
-    Member {
-        id,
-        weight,
-        dc: "dc1".into(),
-        rack: "r1".into(),
-    }
+    Member { id, weight, dc: "dc1".into(), rack: "r1".into() }
 }
 
 fn partitions(count: u32) -> Partitions {
@@ -33,23 +28,11 @@ fn a_table_never_changes() {
         ("d", 1, "dc2", "r1"),
         ("e", 1, "dc2", "r1"),
     ]
-    .map(|(id, weight, dc, rack)| Member {
-        id,
-        weight,
-        dc: dc.into(),
-        rack: rack.into(),
-    });
-    let table =
-        PartitionTable::compute(partitions(16), &"dc1=2,dc2=1".parse().unwrap(), &members).unwrap();
+    .map(|(id, weight, dc, rack)| Member { id, weight, dc: dc.into(), rack: rack.into() });
+    let table = PartitionTable::compute(partitions(16), &"dc1=2,dc2=1".parse().unwrap(), &members).unwrap();
     let shown: Vec<String> = table
         .rows()
-        .map(|(partition, row)| {
-            format!(
-                "{partition} {} | {}",
-                row.concat(),
-                table.fallbacks(partition).concat()
-            )
-        })
+        .map(|(partition, row)| format!("{partition} {} | {}", row.concat(), table.fallbacks(partition).concat()))
         .collect();
     let expected = [
         "0 ceb | da",
@@ -94,30 +77,15 @@ fn nobody_holds_a_partition_that_does_not_exist() {
 
 #[test]
 fn a_table_needs_a_holder_and_a_replica() {
-    let compute = |replication, members: &[Member<u64>]| {
-        PartitionTable::compute(partitions(4), &replication, members)
-    };
-    assert_eq!(
-        compute(Replication::PerCentre(3), &[member(1, 0)]),
-        Err(Error::NoHolder)
-    );
-    assert_eq!(
-        compute(Replication::PerCentre(0), &[member(1, 1)]),
-        Err(Error::NoReplica)
-    );
-    assert_eq!(
-        compute(Replication::Centres(BTreeMap::new()), &[member(1, 1)]),
-        Err(Error::NoReplica)
-    );
+    let compute = |replication, members: &[Member<u64>]| PartitionTable::compute(partitions(4), &replication, members);
+    assert_eq!(compute(Replication::PerCentre(3), &[member(1, 0)]), Err(Error::NoHolder));
+    assert_eq!(compute(Replication::PerCentre(0), &[member(1, 1)]), Err(Error::NoReplica));
+    assert_eq!(compute(Replication::Centres(BTreeMap::new()), &[member(1, 1)]), Err(Error::NoReplica));
 }
 
 #[test]
 fn a_member_of_weight_zero_neither_holds_nor_stands_in() {
-    let table = compute(
-        64,
-        "2",
-        &[member(1, 1), member(2, 0), member(3, 1), member(4, 1)],
-    );
+    let table = compute(64, "2", &[member(1, 1), member(2, 0), member(3, 1), member(4, 1)]);
     for (partition, row) in table.rows() {
         assert!(!row.contains(&2) && !table.fallbacks(partition).contains(&2));
         assert_eq!((row.len(), table.fallbacks(partition).len()), (2, 1));
@@ -129,35 +97,14 @@ fn a_member_of_weight_zero_neither_holds_nor_stands_in() {
 #[test]
 fn rows_from_elsewhere_are_checked() {
     let from_rows = |rows, fallbacks| PartitionTable::from_rows(partitions(2), rows, fallbacks);
-    let twice = |partition, id: &str| {
-        Err(Error::DuplicateNode {
-            partition: PartitionId(partition),
-            id: id.into(),
-        })
-    };
+    let twice = |partition, id: &str| Err(Error::DuplicateNode { partition: PartitionId(partition), id: id.into() });
     assert!(from_rows(vec![vec![1u64, 2], vec![]], vec![vec![3], vec![1]]).is_ok());
-    assert_eq!(
-        from_rows(vec![vec![1, 2], vec![3, 3]], vec![vec![]; 2]),
-        twice(1, "3")
-    );
-    assert_eq!(
-        from_rows(vec![vec![1, 2], vec![3]], vec![vec![2], vec![]]),
-        twice(0, "2")
-    );
-    assert_eq!(
-        from_rows(vec![vec![1], vec![2]], vec![vec![4, 5, 4], vec![]]),
-        twice(0, "4")
-    );
+    assert_eq!(from_rows(vec![vec![1, 2], vec![3, 3]], vec![vec![]; 2]), twice(1, "3"));
+    assert_eq!(from_rows(vec![vec![1, 2], vec![3]], vec![vec![2], vec![]]), twice(0, "2"));
+    assert_eq!(from_rows(vec![vec![1], vec![2]], vec![vec![4, 5, 4], vec![]]), twice(0, "4"));
     for (rows, fallbacks) in [(1, 2), (2, 1), (3, 2), (2, 3), (0, 0)] {
-        let error = Error::RowCount {
-            expected: 2,
-            rows,
-            fallbacks,
-        };
-        assert_eq!(
-            from_rows(vec![vec![]; rows], vec![vec![]; fallbacks]),
-            Err(error)
-        );
+        let error = Error::RowCount { expected: 2, rows, fallbacks };
+        assert_eq!(from_rows(vec![vec![]; rows], vec![vec![]; fallbacks]), Err(error));
     }
 }
 
@@ -174,12 +121,8 @@ fn every_rack_and_every_centre_holds_every_partition() {
     let table = compute(256, "dc0=3,dc1=2", &members);
     for (_, row) in table.rows() {
         let racks_of = |dc: &str| -> Vec<&str> {
-            let mut racks: Vec<_> = row
-                .iter()
-                .map(|&id| &members[id as usize])
-                .filter(|m| m.dc == dc)
-                .map(|m| m.rack.as_str())
-                .collect();
+            let mut racks: Vec<_> =
+                row.iter().map(|&id| &members[id as usize]).filter(|m| m.dc == dc).map(|m| m.rack.as_str()).collect();
             racks.sort_unstable();
             racks
         };
@@ -195,9 +138,7 @@ fn every_rack_and_every_centre_holds_every_partition() {
 fn shares_follow_the_weights_1_2_4() {
     let (mut held, mut weights) = ([0; 3], [0; 3]);
     for cluster in 0..8u64 {
-        let members: Vec<_> = (0..6)
-            .map(|id| member(cluster * 1000 + id, 1 << (id % 3)))
-            .collect();
+        let members: Vec<_> = (0..6).map(|id| member(cluster * 1000 + id, 1 << (id % 3))).collect();
         let table = compute(1024, "1", &members);
         for (class, member) in (0..3).cycle().zip(&members) {
             held[class] += table.share(&member.id);
@@ -207,10 +148,7 @@ fn shares_follow_the_weights_1_2_4() {
     let (all_held, all_weights) = (held.iter().sum::<usize>(), weights.iter().sum::<usize>());
     for (held, weight) in held.into_iter().zip(weights) {
         let relative = (held * all_weights) as f64 / (weight * all_held) as f64;
-        assert!(
-            (0.85..1.15).contains(&relative),
-            "{relative} of the fair share"
-        );
+        assert!((0.85..1.15).contains(&relative), "{relative} of the fair share");
     }
 }
 
@@ -218,11 +156,7 @@ fn shares_follow_the_weights_1_2_4() {
 fn the_fullest_of_ten_equal_nodes_holds_less_than_half_more_than_the_mean() {
     let members: Vec<_> = (0..10).map(|id| member(id, 1)).collect();
     let table = compute(256, "3", &members);
-    let fullest = members
-        .iter()
-        .map(|member| table.share(&member.id))
-        .max()
-        .unwrap();
+    let fullest = members.iter().map(|member| table.share(&member.id)).max().unwrap();
     let ratio = fullest as f64 / (3.0 * 256.0 / 10.0);
     assert!((1.0..1.5).contains(&ratio), "max/mean is {ratio}");
 }
@@ -244,34 +178,21 @@ fn a_newcomer_takes_its_part_of_primary_ownership_and_nothing_else_moves() {
                     moved += 1;
                 }
                 let old = before.replicas(partition);
-                assert!(
-                    row.iter().all(|id| old.contains(id) || *id == newcomer),
-                    "only the newcomer is new to a row"
-                );
+                assert!(row.iter().all(|id| old.contains(id) || *id == newcomer), "only the newcomer is new to a row");
             }
         }
         let relative = f64::from(moved) * (size + 1) as f64 / (1024.0 * CLUSTERS as f64);
-        assert!(
-            (0.8..1.2).contains(&relative),
-            "{relative} of the fair part of {size} + 1 nodes moved"
-        );
+        assert!((0.8..1.2).contains(&relative), "{relative} of the fair part of {size} + 1 nodes moved");
     }
 }
 
 fn any_members() -> impl Strategy<Value = Vec<Member<u64>>> {
     let homes = prop::collection::btree_map(any::<u64>(), (0..3u32, 0..3u8, 0..3u8), 1..14);
     let members = homes.prop_map(|homes| {
-        let member = |(id, (weight, dc, rack))| Member {
-            id,
-            weight,
-            dc: format!("dc{dc}"),
-            rack: format!("r{rack}"),
-        };
+        let member = |(id, (weight, dc, rack))| Member { id, weight, dc: format!("dc{dc}"), rack: format!("r{rack}") };
         homes.into_iter().map(member).collect::<Vec<_>>()
     });
-    members.prop_filter("somebody has weight", |members| {
-        members.iter().any(|member| member.weight > 0)
-    })
+    members.prop_filter("somebody has weight", |members| members.iter().any(|member| member.weight > 0))
 }
 
 fn any_replication() -> impl Strategy<Value = Replication> {

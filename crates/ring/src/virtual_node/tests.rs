@@ -5,21 +5,11 @@ use proptest::prelude::*;
 use super::*;
 
 fn member<I>(id: I, weight: u32) -> Member<I> {
-    Member {
-        id,
-        weight,
-        dc: "dc1".into(),
-        rack: "r1".into(),
-    }
+    Member { id, weight, dc: "dc1".into(), rack: "r1".into() }
 }
 
-fn ring<I: NodeKey + Ord + Clone + Debug>(
-    members: impl IntoIterator<Item = (I, u32)>,
-) -> VirtualNodeRing<I> {
-    let members: Vec<_> = members
-        .into_iter()
-        .map(|(id, weight)| member(id, weight))
-        .collect();
+fn ring<I: NodeKey + Ord + Clone + Debug>(members: impl IntoIterator<Item = (I, u32)>) -> VirtualNodeRing<I> {
+    let members: Vec<_> = members.into_iter().map(|(id, weight)| member(id, weight)).collect();
     VirtualNodeRing::new(&members).unwrap()
 }
 
@@ -70,10 +60,7 @@ fn every_unit_of_weight_adds_virtual_nodes_and_weight_zero_has_none() {
     for (_, &id) in ring.virtual_nodes() {
         *counts.entry(id).or_insert(0) += 1;
     }
-    assert_eq!(
-        counts,
-        BTreeMap::from([("a", VNODES_PER_WEIGHT), ("c", 3 * VNODES_PER_WEIGHT)])
-    );
+    assert_eq!(counts, BTreeMap::from([("a", VNODES_PER_WEIGHT), ("c", 3 * VNODES_PER_WEIGHT)]));
     assert_eq!(ring.walk(Token(0)).len(), 2);
 }
 
@@ -107,10 +94,7 @@ fn the_walk_agrees_with_the_lookups_of_hashring() {
 
         if number % 50 == 0 {
             let mut distinct = Vec::new();
-            for node in theirs
-                .get_with_replicas(&Key(&key), theirs.len() - 1)
-                .unwrap()
-            {
+            for node in theirs.get_with_replicas(&Key(&key), theirs.len() - 1).unwrap() {
                 if !distinct.contains(&ids[node.member]) {
                     distinct.push(ids[node.member]);
                 }
@@ -145,25 +129,16 @@ fn parts_of_the_circle_scatter_as_documented() {
             parts[id as usize] += at.0.wrapping_sub(previous.0) as f64 / 2f64.powi(64) * 60.0;
             previous = at;
         }
-        let variance = parts
-            .iter()
-            .map(|part| (part - 1.0) * (part - 1.0))
-            .sum::<f64>()
-            / 60.0;
+        let variance = parts.iter().map(|part| (part - 1.0) * (part - 1.0)).sum::<f64>() / 60.0;
         let scatter = variance.sqrt();
-        assert!(
-            (scatter / documented - 1.0).abs() < 0.25,
-            "weight {weight} scatters by {scatter}"
-        );
+        assert!((scatter / documented - 1.0).abs() < 0.25, "weight {weight} scatters by {scatter}");
     }
 }
 
 fn any_members() -> impl Strategy<Value = Vec<(u64, u32)>> {
     prop::collection::btree_map(any::<u64>(), 0..4u32, 1..9)
         .prop_map(|members| members.into_iter().collect::<Vec<_>>())
-        .prop_filter("somebody has weight", |members| {
-            members.iter().any(|&(_, weight)| weight > 0)
-        })
+        .prop_filter("somebody has weight", |members| members.iter().any(|&(_, weight)| weight > 0))
 }
 
 proptest! {

@@ -15,15 +15,9 @@ fn accepted_as(bytes: &[u8]) -> [Option<Vec<u8>>; 3] {
         out
     };
     [
-        VClock::decode(bytes)
-            .ok()
-            .map(|clock| encoded(&|out| clock.encode(out))),
-        Context::decode(bytes)
-            .ok()
-            .map(|context| encoded(&|out| context.encode(out))),
-        Siblings::<u64, &[u8]>::decode(bytes)
-            .ok()
-            .map(|record| encoded(&|out| record.encode(out))),
+        VClock::decode(bytes).ok().map(|clock| encoded(&|out| clock.encode(out))),
+        Context::decode(bytes).ok().map(|context| encoded(&|out| context.encode(out))),
+        Siblings::<u64, &[u8]>::decode(bytes).ok().map(|record| encoded(&|out| record.encode(out))),
     ]
 }
 
@@ -83,43 +77,17 @@ fn what_is_not_canonical_is_refused_where_it_goes_wrong() {
     assert_eq!(refusal(&[2, 2, 5, 1, 6]), (4, "keys that do not ascend"));
     assert_eq!(refusal(&[2, 1, 5, 1, 6]), (4, "keys that do not ascend"));
     assert_eq!(refusal(&[1, 1, 0]), (3, "an entry that says nothing"));
-    assert_eq!(
-        refusal(&[1, 0x81, 0x00, 5]),
-        (2, "a number spelt longer than needed")
-    );
-    assert_eq!(
-        refusal(&[1, 1, 0x85]),
-        (3, "the input ends inside a number")
-    );
-    assert_eq!(
-        refusal(&[3, 1, 5, 2, 6]),
-        (1, "a count larger than the input")
-    );
+    assert_eq!(refusal(&[1, 0x81, 0x00, 5]), (2, "a number spelt longer than needed"));
+    assert_eq!(refusal(&[1, 1, 0x85]), (3, "the input ends inside a number"));
+    assert_eq!(refusal(&[3, 1, 5, 2, 6]), (1, "a count larger than the input"));
 
     // Actor 1, discard 4, dots at 5 and 6 with one byte each.
     assert!(Siblings::<u64, Vec<u8>>::decode(&[1, 1, 4, 2, 5, 1, 9, 6, 1, 9]).is_ok());
-    assert_eq!(
-        record_refusal(&[1, 1, 4, 1, 4, 1, 9]),
-        (5, "keys that do not ascend"),
-        "a dot that is discarded"
-    );
-    assert_eq!(
-        record_refusal(&[1, 1, 0, 1, 0, 1, 9]),
-        (5, "keys that do not ascend"),
-        "a dot that never was"
-    );
-    assert_eq!(
-        record_refusal(&[1, 1, 4, 2, 6, 0, 5, 0]),
-        (7, "keys that do not ascend")
-    );
-    assert_eq!(
-        record_refusal(&[1, 1, 0, 0]),
-        (4, "an entry that says nothing")
-    );
-    assert_eq!(
-        record_refusal(&[1, 1, 4, 1, 5, 2, 9]),
-        (6, "a count larger than the input")
-    );
+    assert_eq!(record_refusal(&[1, 1, 4, 1, 4, 1, 9]), (5, "keys that do not ascend"), "a dot that is discarded");
+    assert_eq!(record_refusal(&[1, 1, 0, 1, 0, 1, 9]), (5, "keys that do not ascend"), "a dot that never was");
+    assert_eq!(record_refusal(&[1, 1, 4, 2, 6, 0, 5, 0]), (7, "keys that do not ascend"));
+    assert_eq!(record_refusal(&[1, 1, 0, 0]), (4, "an entry that says nothing"));
+    assert_eq!(record_refusal(&[1, 1, 4, 1, 5, 2, 9]), (6, "a count larger than the input"));
 }
 
 #[test]
@@ -131,14 +99,8 @@ fn varints_reach_their_limit_and_not_beyond() {
     assert_eq!(VClock::decode(&bytes).unwrap().get(&u64::MAX), u64::MAX);
 
     let nine = [0xFF_u8; 9];
-    assert_eq!(
-        refusal(&[&[1], nine.as_slice(), &[0x02], &[1]].concat()),
-        (10, "a number above 64 bits")
-    );
-    assert_eq!(
-        refusal(&[&[1], nine.as_slice(), &[0x81, 0x01], &[1]].concat()),
-        (11, "a number above 64 bits")
-    );
+    assert_eq!(refusal(&[&[1], nine.as_slice(), &[0x02], &[1]].concat()), (10, "a number above 64 bits"));
+    assert_eq!(refusal(&[&[1], nine.as_slice(), &[0x81, 0x01], &[1]].concat()), (11, "a number above 64 bits"));
 }
 
 #[test]
@@ -148,14 +110,8 @@ fn a_forged_count_is_refused_before_anything_is_allocated_for_it() {
         put_varint(&mut bytes, forged);
         let after_count = bytes.len();
         bytes.extend([1; 64]);
-        assert_eq!(
-            refusal(&bytes),
-            (after_count, "a count larger than the input")
-        );
-        assert_eq!(
-            record_refusal(&bytes),
-            (after_count, "a count larger than the input")
-        );
+        assert_eq!(refusal(&bytes), (after_count, "a count larger than the input"));
+        assert_eq!(record_refusal(&bytes), (after_count, "a count larger than the input"));
 
         // The same as a number of dots, and as the length of a value.
         for prefix in [vec![1, 1, 0], vec![1, 1, 0, 1, 1]] {

@@ -11,21 +11,12 @@ fn t(bits: u64) -> Timestamp {
 }
 
 fn times(context: &Context<u64>) -> Vec<(u64, u64)> {
-    context
-        .iter()
-        .map(|(actor, time)| (*actor, time.to_bits()))
-        .collect()
+    context.iter().map(|(actor, time)| (*actor, time.to_bits())).collect()
 }
 
 #[test]
 fn collecting_sorts_keeps_the_largest_time_and_drops_nothingness() {
-    let context = Context::from_iter([
-        (3, t(1)),
-        (1, t(4)),
-        (3, t(9)),
-        (2, Timestamp::MIN),
-        (3, t(5)),
-    ]);
+    let context = Context::from_iter([(3, t(1)), (1, t(4)), (3, t(9)), (2, Timestamp::MIN), (3, t(5))]);
     assert_eq!(times(&context), [(1, 4), (3, 9)]);
     assert_eq!((context.len(), context.is_empty()), (2, false));
 }
@@ -33,12 +24,7 @@ fn collecting_sorts_keeps_the_largest_time_and_drops_nothingness() {
 #[test]
 fn it_covers_every_dot_up_to_its_time_and_no_other() {
     let context = Context::from_iter([(1, t(4))]);
-    let covers = |actor, bits| {
-        context.covers(&Dot {
-            actor,
-            time: t(bits),
-        })
-    };
+    let covers = |actor, bits| context.covers(&Dot { actor, time: t(bits) });
     assert!(covers(1, 1) && covers(1, 4));
     assert!(!covers(1, 5) && !covers(2, 1));
 }

@@ -44,20 +44,10 @@ fn a_full_counter_carries_into_the_milliseconds() {
 fn the_ceiling_holds_until_it_is_raised_and_is_never_lowered() {
     let mut clock = Hlc::new(t(9, 0), t(10, 1), 100);
     assert_eq!(clock.mint(10), Ok(t(10, 0)));
-    assert_eq!(
-        clock.mint(10),
-        Ok(t(10, 1)),
-        "the ceiling itself may be minted"
-    );
+    assert_eq!(clock.mint(10), Ok(t(10, 1)), "the ceiling itself may be minted");
     let before = clock.clone();
-    assert_eq!(
-        clock.mint(10),
-        Err(Error::CeilingReached { needed: t(10, 2) })
-    );
-    assert_eq!(
-        clock.mint(30),
-        Err(Error::CeilingReached { needed: t(30, 0) })
-    );
+    assert_eq!(clock.mint(10), Err(Error::CeilingReached { needed: t(10, 2) }));
+    assert_eq!(clock.mint(30), Err(Error::CeilingReached { needed: t(30, 0) }));
     assert_eq!(clock, before, "an error changes nothing");
 
     clock.raise_ceiling(t(5, 0));
@@ -69,10 +59,7 @@ fn the_ceiling_holds_until_it_is_raised_and_is_never_lowered() {
 #[test]
 fn a_clock_without_a_lease_mints_nothing() {
     let mut clock = Hlc::new(t(9, 0), t(9, 0), 100);
-    assert_eq!(
-        clock.mint(0),
-        Err(Error::CeilingReached { needed: t(9, 1) })
-    );
+    assert_eq!(clock.mint(0), Err(Error::CeilingReached { needed: t(9, 1) }));
 }
 
 #[test]
@@ -81,24 +68,12 @@ fn what_is_observed_is_passed_and_what_is_refused_is_not() {
     assert_eq!(clock.observe(t(150, 3), 50), Ok(()), "exactly at the bound");
     assert_eq!(clock.mint(50), Ok(t(150, 4)));
     let before = clock.clone();
-    assert_eq!(
-        clock.observe(t(151, 0), 50),
-        Err(Error::ClockDrift {
-            ahead_ms: 101,
-            max_ms: 100
-        })
-    );
+    assert_eq!(clock.observe(t(151, 0), 50), Err(Error::ClockDrift { ahead_ms: 101, max_ms: 100 }));
     assert_eq!(
         clock.observe(Timestamp::MAX, 50),
-        Err(Error::ClockDrift {
-            ahead_ms: Timestamp::MAX_MILLIS - 50,
-            max_ms: 100
-        })
+        Err(Error::ClockDrift { ahead_ms: Timestamp::MAX_MILLIS - 50, max_ms: 100 })
     );
-    assert_eq!(
-        clock, before,
-        "a refused timestamp does not advance the clock"
-    );
+    assert_eq!(clock, before, "a refused timestamp does not advance the clock");
     assert_eq!(clock.observe(t(2, 0), 50), Ok(()), "an old one is fine");
     assert_eq!(clock, before);
 }
@@ -107,39 +82,22 @@ fn what_is_observed_is_passed_and_what_is_refused_is_not() {
 fn minting_above_passes_what_is_stored_unless_it_drifts_too_far() {
     let mut clock = free_clock();
     assert_eq!(clock.mint_above(t(120, 9), 50), Ok(t(120, 10)));
-    assert_eq!(
-        clock.mint_above(t(80, 0), 50),
-        Ok(t(120, 11)),
-        "also above all it minted before"
-    );
+    assert_eq!(clock.mint_above(t(80, 0), 50), Ok(t(120, 11)), "also above all it minted before");
     let before = clock.clone();
-    assert_eq!(
-        clock.mint_above(t(500, 0), 50),
-        Err(Error::ClockDrift {
-            ahead_ms: 450,
-            max_ms: 100
-        })
-    );
+    assert_eq!(clock.mint_above(t(500, 0), 50), Err(Error::ClockDrift { ahead_ms: 450, max_ms: 100 }));
     assert_eq!(clock, before);
     // The wall clock went back by more than the bound; what the clock itself has passed is no drift.
     assert_eq!(clock.mint_above(t(120, 11), 0), Ok(t(120, 12)));
 
     let mut low = Hlc::new(Timestamp::MIN, t(60, 0), 100);
-    assert_eq!(
-        low.mint_above(t(70, 0), 50),
-        Err(Error::CeilingReached { needed: t(70, 1) })
-    );
+    assert_eq!(low.mint_above(t(70, 0), 50), Err(Error::CeilingReached { needed: t(70, 1) }));
     assert_eq!(low.last(), Timestamp::MIN);
 }
 
 #[test]
 fn the_end_of_time_is_an_error_and_not_a_repeated_timestamp() {
     let mut clock = Hlc::new(Timestamp::MIN, Timestamp::MAX, u64::MAX);
-    assert_eq!(
-        clock.mint_above(Timestamp::MAX, 50),
-        Err(Error::Overflow),
-        "forged, but the next write goes on"
-    );
+    assert_eq!(clock.mint_above(Timestamp::MAX, 50), Err(Error::Overflow), "forged, but the next write goes on");
     assert_eq!(clock.mint(50), Ok(t(50, 0)));
     assert_eq!(clock.mint(Timestamp::MAX_MILLIS + 1), Err(Error::Overflow));
     assert_eq!(clock.mint(u64::MAX), Err(Error::Overflow));
@@ -147,11 +105,7 @@ fn the_end_of_time_is_an_error_and_not_a_repeated_timestamp() {
 
     clock.observe(Timestamp::MAX, 50).unwrap();
     let wedged = clock.clone();
-    assert_eq!(
-        clock.mint(50),
-        Err(Error::Overflow),
-        "without a drift bound it is at least a typed error"
-    );
+    assert_eq!(clock.mint(50), Err(Error::Overflow), "without a drift bound it is at least a typed error");
     assert_eq!(clock, wedged);
 }
 

@@ -38,13 +38,8 @@ impl<'a, V: From<&'a [u8]>> Siblings<u64, V> {
     ///
     /// [`Error::Malformed`] for anything but a canonical encoding.
     pub fn decode(input: &'a [u8]) -> Result<Self, Error> {
-        let decoded = Self {
-            entries: Reader::whole(input, entries)?,
-        };
-        assert!(
-            decoded.is_canonical(),
-            "decoded records are sorted, unique and above their discards"
-        );
+        let decoded = Self { entries: Reader::whole(input, entries)? };
+        assert!(decoded.is_canonical(), "decoded records are sorted, unique and above their discards");
         Ok(decoded)
     }
 }
@@ -56,11 +51,7 @@ fn entries<'a, V: From<&'a [u8]>>(reader: &mut Reader<'a>) -> Result<Vec<Entry<u
         let actor = reader.ascending(entries.last().map(|entry| entry.actor))?;
         let discard = Timestamp::from_bits(reader.varint()?);
         let live = live(reader, discard)?;
-        let entry = Entry {
-            actor,
-            discard,
-            live,
-        };
+        let entry = Entry { actor, discard, live };
         if entry.is_vacant() {
             return Err(reader.malformed("an entry that says nothing"));
         }
@@ -69,10 +60,7 @@ fn entries<'a, V: From<&'a [u8]>>(reader: &mut Reader<'a>) -> Result<Vec<Entry<u
     Ok(entries)
 }
 
-fn live<'a, V: From<&'a [u8]>>(
-    reader: &mut Reader<'a>,
-    discard: Timestamp,
-) -> Result<Vec<(Timestamp, V)>, Error> {
+fn live<'a, V: From<&'a [u8]>>(reader: &mut Reader<'a>, discard: Timestamp) -> Result<Vec<(Timestamp, V)>, Error> {
     let count = reader.count(2)?;
     let mut live = Vec::with_capacity(count);
     let mut previous = discard;

@@ -18,11 +18,7 @@ pub(super) struct Entry<A, V> {
 impl<A, V> Entry<A, V> {
     /// An entry that says nothing yet.
     pub(super) const fn vacant(actor: A) -> Self {
-        Self {
-            actor,
-            discard: Timestamp::MIN,
-            live: Vec::new(),
-        }
+        Self { actor, discard: Timestamp::MIN, live: Vec::new() }
     }
 
     pub(super) fn is_vacant(&self) -> bool {
@@ -52,10 +48,6 @@ impl<A, V> Entry<A, V> {
             })
             .filter_map(|(left, right)| left.or_else(|| right.cloned()))
             .collect();
-        Self {
-            actor: self.actor,
-            discard,
-            live,
-        }
+        Self { actor: self.actor, discard, live }
     }
 }

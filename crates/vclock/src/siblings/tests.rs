@@ -17,20 +17,14 @@ fn t(bits: u64) -> Timestamp {
 }
 
 fn dot(actor: &'static str, bits: u64) -> Dot<&'static str> {
-    Dot {
-        actor,
-        time: t(bits),
-    }
+    Dot { actor, time: t(bits) }
 }
 
 fn alive<A: Ord + Clone, V: Clone>(record: &Siblings<A, V>) -> Vec<V> {
     record.values().map(|(_, value)| value.clone()).collect()
 }
 
-fn merged<A: Ord + Clone, V: Clone>(
-    left: &Siblings<A, V>,
-    right: &Siblings<A, V>,
-) -> Siblings<A, V> {
+fn merged<A: Ord + Clone, V: Clone>(left: &Siblings<A, V>, right: &Siblings<A, V>) -> Siblings<A, V> {
     let mut merged = left.clone();
     merged.merge(right);
     merged
@@ -75,57 +69,26 @@ fn blind_writes_of_one_actor_are_siblings_of_each_other() {
     assert_eq!(alive(&record), ["one", "two"], "minting discards nothing");
     let context = Context::from_iter([("a", t(5))]);
     record.put(&context, dot("a", 12), "three").unwrap();
-    assert_eq!(
-        alive(&record),
-        ["two", "three"],
-        "the context of a reader of `one` covers `one` only"
-    );
+    assert_eq!(alive(&record), ["two", "three"], "the context of a reader of `one` covers `one` only");
 }
 
 #[test]
 fn a_dot_that_was_reached_already_is_refused_and_changes_nothing() {
     let mut record = Siblings::new();
-    record
-        .put(&Context::from_iter([("b", t(4))]), dot("a", 5), "v")
-        .unwrap();
+    record.put(&Context::from_iter([("b", t(4))]), dot("a", 5), "v").unwrap();
     let before = record.clone();
     let mut refused = |context: &[(&'static str, Timestamp)], dot| {
         let answer = record.put(&context.iter().copied().collect(), dot, "w");
         assert_eq!(record, before);
         answer
     };
-    let covered = |time, covered| {
-        Err(Error::DotCovered {
-            time: t(time),
-            covered: t(covered),
-        })
-    };
-    assert_eq!(
-        refused(&[], dot("a", 5)),
-        covered(5, 5),
-        "the live dot itself"
-    );
-    assert_eq!(
-        refused(&[], dot("a", 3)),
-        covered(3, 5),
-        "before the live dot"
-    );
+    let covered = |time, covered| Err(Error::DotCovered { time: t(time), covered: t(covered) });
+    assert_eq!(refused(&[], dot("a", 5)), covered(5, 5), "the live dot itself");
+    assert_eq!(refused(&[], dot("a", 3)), covered(3, 5), "before the live dot");
     assert_eq!(refused(&[], dot("b", 4)), covered(4, 4), "at the discard");
-    assert_eq!(
-        refused(&[("a", t(7))], dot("a", 7)),
-        covered(7, 7),
-        "at the writer's own context"
-    );
-    assert_eq!(
-        refused(&[("a", Timestamp::MAX)], dot("a", 8)),
-        covered(8, u64::MAX),
-        "a forged context"
-    );
-    assert_eq!(
-        refused(&[], dot("c", 0)),
-        covered(0, 0),
-        "a time that nothing has"
-    );
+    assert_eq!(refused(&[("a", t(7))], dot("a", 7)), covered(7, 7), "at the writer's own context");
+    assert_eq!(refused(&[("a", Timestamp::MAX)], dot("a", 8)), covered(8, u64::MAX), "a forged context");
+    assert_eq!(refused(&[], dot("c", 0)), covered(0, 0), "a time that nothing has");
 }
 
 #[test]
@@ -137,10 +100,7 @@ fn the_newest_value_is_the_last_by_time_then_actor() {
     assert_eq!(record.newest(), Some((dot("b", 5), &1)));
     record.put(&Context::new(), dot("a", 6), 3).unwrap();
     assert_eq!(record.newest(), Some((dot("a", 6), &3)));
-    assert_eq!(
-        record.newest().map(|(dot, _)| dot),
-        record.values().map(|(dot, _)| dot).max()
-    );
+    assert_eq!(record.newest().map(|(dot, _)| dot), record.values().map(|(dot, _)| dot).max());
 }
 
 #[test]
@@ -164,9 +124,7 @@ fn a_restarted_coordinator_must_be_a_new_actor_or_its_lost_write_is_erased_unsee
         let mut other = own_disk.clone();
         // Reaches `other`, is lost with the coordinator's memory. Acknowledged by `other`, seen by nobody.
         other.put(&Context::new(), dot("n", 2), "unseen").unwrap();
-        own_disk
-            .put(&Context::new(), dot(actor_after_restart, 3), "second")
-            .unwrap();
+        own_disk.put(&Context::new(), dot(actor_after_restart, 3), "second").unwrap();
 
         // A client reads the coordinator's record and overwrites what it saw.
         assert_eq!(alive(&own_disk), ["first", "second"]);
@@ -175,15 +133,8 @@ fn a_restarted_coordinator_must_be_a_new_actor_or_its_lost_write_is_erased_unsee
         own_disk.merge(&other);
         alive(&own_disk).into_iter().collect::<BTreeSet<_>>()
     };
-    assert_eq!(
-        story("n, second tenure"),
-        BTreeSet::from(["third", "unseen"])
-    );
-    assert_eq!(
-        story("n"),
-        BTreeSet::from(["third"]),
-        "this is the loss that the rule prevents"
-    );
+    assert_eq!(story("n, second tenure"), BTreeSet::from(["third", "unseen"]));
+    assert_eq!(story("n"), BTreeSet::from(["third"]), "this is the loss that the rule prevents");
 }
 
 /// The same story, told to the oracle: the check over histories must be able to fail.
@@ -191,35 +142,17 @@ fn a_restarted_coordinator_must_be_a_new_actor_or_its_lost_write_is_erased_unsee
 fn the_oracle_complains_when_the_prefix_rule_is_broken() {
     let history = |fresh| {
         let mut world = World::new(2, 2);
-        let blind = |replica| Step::Write {
-            client: 0,
-            replica,
-            gap: 0,
-        };
+        let blind = |replica| Step::Write { client: 0, replica, gap: 0 };
         for step in [
             blind(0),
             Step::Send { replica: 0 },
             blind(0),
             Step::Send { replica: 0 },
-            Step::Restart {
-                message: 0,
-                replica: 0,
-                fresh,
-            },
+            Step::Restart { message: 0, replica: 0, fresh },
             blind(0),
-            Step::Read {
-                client: 1,
-                replica: 0,
-            },
-            Step::Write {
-                client: 1,
-                replica: 0,
-                gap: 0,
-            },
-            Step::Deliver {
-                message: 1,
-                replica: 0,
-            },
+            Step::Read { client: 1, replica: 0 },
+            Step::Write { client: 1, replica: 0, gap: 0 },
+            Step::Deliver { message: 1, replica: 0 },
         ] {
             world.step(step);
         }
@@ -235,16 +168,8 @@ fn alive_are_exactly_the_maximal_writes_in_all_short_histories() {
     let mut steps: Vec<Vec<Step>> = vec![];
     for replica in 0..2 {
         steps.push(vec![Step::Read { client: 0, replica }]);
-        steps.push(vec![Step::Write {
-            client: 0,
-            replica,
-            gap: 0,
-        }]);
-        steps.push(vec![Step::Write {
-            client: 1,
-            replica,
-            gap: 1,
-        }]);
+        steps.push(vec![Step::Write { client: 0, replica, gap: 0 }]);
+        steps.push(vec![Step::Write { client: 1, replica, gap: 1 }]);
     }
     let mut visited = 0;
     explore(&World::new(2, 2), &steps, 6, &mut visited);
@@ -298,24 +223,12 @@ type Naive = BTreeMap<u64, (u64, BTreeSet<u64>)>;
 
 fn from_naive(actors: &Naive) -> Siblings<u64, Vec<u8>> {
     let mut record = Siblings::new();
-    let discards: Context<u64> = actors
-        .iter()
-        .map(|(actor, (discard, _))| (*actor, t(*discard)))
-        .collect();
+    let discards: Context<u64> = actors.iter().map(|(actor, (discard, _))| (*actor, t(*discard))).collect();
     record.discard(&discards);
     for (actor, (discard, times)) in actors {
         for time in times.iter().filter(|time| *time > discard) {
             let value = format!("{time}@{actor}").into_bytes();
-            record
-                .put(
-                    &Context::new(),
-                    Dot {
-                        actor: *actor,
-                        time: t(*time),
-                    },
-                    value,
-                )
-                .unwrap();
+            record.put(&Context::new(), Dot { actor: *actor, time: t(*time) }, value).unwrap();
         }
     }
     record
@@ -327,11 +240,7 @@ fn to_naive(record: &Siblings<u64, Vec<u8>>) -> Naive {
         actors.entry(*actor).or_default().0 = time.to_bits();
     }
     for (dot, _) in record.values() {
-        actors
-            .entry(dot.actor)
-            .or_default()
-            .1
-            .insert(dot.time.to_bits());
+        actors.entry(dot.actor).or_default().1.insert(dot.time.to_bits());
     }
     actors
 }
@@ -357,18 +266,13 @@ fn merging_agrees_with_the_definition_on_all_small_records() {
         let mut states = BTreeSet::new();
         for discard in 0..=limit {
             for subset in 0_u64..1 << limit {
-                let times: BTreeSet<u64> = (1..=limit)
-                    .filter(|n| subset >> (n - 1) & 1 == 1 && *n > discard)
-                    .collect();
+                let times: BTreeSet<u64> = (1..=limit).filter(|n| subset >> (n - 1) & 1 == 1 && *n > discard).collect();
                 states.insert((discard, times));
             }
         }
         states
     };
-    let mut naives: BTreeSet<Naive> = states(3)
-        .into_iter()
-        .map(|state| Naive::from([(1, state)]))
-        .collect();
+    let mut naives: BTreeSet<Naive> = states(3).into_iter().map(|state| Naive::from([(1, state)])).collect();
     for first in states(2) {
         for second in states(2) {
             naives.insert(Naive::from([(1, first.clone()), (2, second)]));
@@ -378,10 +282,7 @@ fn merging_agrees_with_the_definition_on_all_small_records() {
     assert_eq!(records.len(), 15 + 49);
     for left in &records {
         for right in &records {
-            assert_eq!(
-                to_naive(&merged(left, right)),
-                naive_merge(&to_naive(left), &to_naive(right))
-            );
+            assert_eq!(to_naive(&merged(left, right)), naive_merge(&to_naive(left), &to_naive(right)));
         }
     }
 }
@@ -482,16 +383,7 @@ fn a_pruned_record_stays_bounded_under_ever_new_actors() {
     for write in 1_u64..30_000 {
         let mut context = record.context();
         context.prune(16);
-        record
-            .put(
-                &context,
-                Dot {
-                    actor: write * 7_919 % 30_011,
-                    time: t(write),
-                },
-                write,
-            )
-            .unwrap();
+        record.put(&context, Dot { actor: write * 7_919 % 30_011, time: t(write) }, write).unwrap();
         record.prune(16);
         assert!(record.discards().count() <= 16);
         assert_eq!(alive(&record), [write]);
@@ -504,8 +396,6 @@ fn the_first_failed_conversion_is_the_answer() {
     record.put(&Context::new(), dot("a", 1), "7").unwrap();
     record.put(&Context::new(), dot("b", 1), "x").unwrap();
     assert!(record.try_map(|_, value| value.parse::<u32>()).is_err());
-    let lengths = record
-        .try_map(|dot, value| Ok::<_, Infallible>((dot.actor, value.len())))
-        .unwrap();
+    let lengths = record.try_map(|dot, value| Ok::<_, Infallible>((dot.actor, value.len()))).unwrap();
     assert_eq!(alive(&lengths), [("a", 1), ("b", 1)]);
 }

@@ -15,9 +15,7 @@ fn clock(entries: &[(u64, u64)]) -> VClock<u64> {
 
 /// The definition, word for word: a clock descends from another if none of its counters is smaller.
 fn naive_descends(descendant: &Naive, ancestor: &Naive) -> bool {
-    ancestor
-        .iter()
-        .all(|(actor, counter)| descendant.get(actor).copied().unwrap_or(0) >= *counter)
+    ancestor.iter().all(|(actor, counter)| descendant.get(actor).copied().unwrap_or(0) >= *counter)
 }
 
 fn naive_compare(left: &Naive, right: &Naive) -> Causality {
@@ -39,10 +37,7 @@ fn all_small_clocks() -> Vec<VClock<u64>> {
 }
 
 fn as_naive(clock: &VClock<u64>) -> Naive {
-    clock
-        .iter()
-        .map(|(actor, counter)| (*actor, counter))
-        .collect()
+    clock.iter().map(|(actor, counter)| (*actor, counter)).collect()
 }
 
 fn merged(left: &VClock<u64>, right: &VClock<u64>) -> VClock<u64> {
@@ -70,19 +65,12 @@ fn the_history_of_the_dynamo_paper() {
     assert_eq!(d4.increment("sz"), Ok(1));
     assert_eq!(d2.compare(&d3), Causality::Before);
     assert_eq!(d2.compare(&d4), Causality::Before);
-    assert_eq!(
-        d3.compare(&d4),
-        Causality::Concurrent,
-        "D3 and D4 must be reconciled by a client"
-    );
+    assert_eq!(d3.compare(&d4), Causality::Concurrent, "D3 and D4 must be reconciled by a client");
 
     let mut d5 = d3.clone();
     d5.merge(&d4);
     assert_eq!(d5.increment("sx"), Ok(3));
-    assert_eq!(
-        d5.iter().collect::<Vec<_>>(),
-        [(&"sx", 3), (&"sy", 1), (&"sz", 1)]
-    );
+    assert_eq!(d5.iter().collect::<Vec<_>>(), [(&"sx", 3), (&"sy", 1), (&"sz", 1)]);
     for ancestor in [&d1, &d2, &d3, &d4] {
         assert_eq!(d5.compare(ancestor), Causality::After);
     }
@@ -91,18 +79,11 @@ fn the_history_of_the_dynamo_paper() {
 #[test]
 fn comparing_agrees_with_the_definition_on_all_small_clocks() {
     let clocks = all_small_clocks();
-    assert_eq!(
-        clocks.iter().map(as_naive).collect::<BTreeSet<_>>().len(),
-        27
-    );
+    assert_eq!(clocks.iter().map(as_naive).collect::<BTreeSet<_>>().len(), 27);
     for left in &clocks {
         for right in &clocks {
             let answer = left.compare(right);
-            assert_eq!(
-                answer,
-                naive_compare(&as_naive(left), &as_naive(right)),
-                "{left:?} {right:?}"
-            );
+            assert_eq!(answer, naive_compare(&as_naive(left), &as_naive(right)), "{left:?} {right:?}");
             assert_eq!(answer.reverse(), right.compare(left));
             assert_eq!(answer == Causality::Equal, left == right, "antisymmetry");
         }
@@ -120,14 +101,8 @@ fn comparing_is_transitive_and_merging_is_the_least_upper_bound_on_all_small_clo
             assert!(at_most(a, &join) && at_most(b, &join), "an upper bound");
             for c in &clocks {
                 assert_eq!(merged(&join, c), merged(a, &merged(b, c)), "associative");
-                assert!(
-                    !(at_most(a, b) && at_most(b, c)) || at_most(a, c),
-                    "transitive"
-                );
-                assert!(
-                    !(at_most(a, c) && at_most(b, c)) || at_most(&join, c),
-                    "the least one"
-                );
+                assert!(!(at_most(a, b) && at_most(b, c)) || at_most(a, c), "transitive");
+                assert!(!(at_most(a, c) && at_most(b, c)) || at_most(&join, c), "the least one");
             }
         }
     }
@@ -159,10 +134,7 @@ fn pruning_drops_the_oldest_first_and_ties_by_actor() {
     let full = clock(&[(1, 1), (2, 2), (3, 3), (4, 4), (5, 5)]);
     let left_after = |keep| {
         let mut pruned = full.clone();
-        assert_eq!(
-            pruned.prune(keep, |actor, _| updated[actor]),
-            5_usize.saturating_sub(keep)
-        );
+        assert_eq!(pruned.prune(keep, |actor, _| updated[actor]), 5_usize.saturating_sub(keep));
         pruned.iter().map(|(actor, _)| *actor).collect::<Vec<_>>()
     };
     assert_eq!(left_after(9), [1, 2, 3, 4, 5]);
@@ -186,10 +158,7 @@ fn a_pruned_clock_stays_bounded_and_never_looks_older_than_its_ancestor() {
         updated.insert(actor, update);
         clock.prune(10, |actor, _| updated[actor]);
         assert!(clock.len() <= 10);
-        assert!(matches!(
-            clock.compare(&before),
-            Causality::After | Causality::Concurrent
-        ));
+        assert!(matches!(clock.compare(&before), Causality::After | Causality::Concurrent));
     }
 }
 

@@ -40,21 +40,13 @@ pub(super) enum Step {
     /// The client forgets what it has seen, so that its next write is blind.
     Forget { client: usize },
     /// The client writes with the context it has, which may be old. The dot's time skips `gap` units.
-    Write {
-        client: usize,
-        replica: usize,
-        gap: u64,
-    },
+    Write { client: usize, replica: usize, gap: u64 },
     /// The replica's state leaves as a message.
     Send { replica: usize },
     /// A message arrives: late, again or never.
     Deliver { message: usize, replica: usize },
     /// The replica falls back to the state in a message and goes on, as a new actor if `fresh`.
-    Restart {
-        message: usize,
-        replica: usize,
-        fresh: bool,
-    },
+    Restart { message: usize, replica: usize, fresh: bool },
 }
 
 #[derive(Debug, Clone)]
@@ -74,11 +66,7 @@ impl World {
         Self {
             events: Vec::new(),
             replicas: (0..actors)
-                .map(|actor| Replica {
-                    actor,
-                    record: Record::new(),
-                    known: BTreeSet::new(),
-                })
+                .map(|actor| Replica { actor, record: Record::new(), known: BTreeSet::new() })
                 .collect(),
             clients: std::vec![Client::default(); clients],
             messages: Vec::new(),
@@ -100,35 +88,21 @@ impl World {
                 let count = self.clients.len();
                 self.clients[client % count] = Client::default();
             }
-            Step::Write {
-                client,
-                replica,
-                gap,
-            } => {
+            Step::Write { client, replica, gap } => {
                 let client = &self.clients[client % self.clients.len()];
                 let count = self.replicas.len();
                 let replica = &mut self.replicas[replica % count];
                 let clock = self.clocks.entry(replica.actor).or_default();
                 *clock += 1 + gap;
-                let dot = Dot {
-                    time: Timestamp::from_bits(*clock),
-                    actor: replica.actor,
-                };
+                let dot = Dot { time: Timestamp::from_bits(*clock), actor: replica.actor };
                 let number = self.events.len();
-                replica
-                    .record
-                    .put(&client.context, dot, number)
-                    .expect("an actor's clock passes all its dots");
+                replica.record.put(&client.context, dot, number).expect("an actor's clock passes all its dots");
                 replica.known.extend(&client.past);
                 replica.known.insert(number);
-                self.events.push(Event {
-                    dot,
-                    past: client.past.clone(),
-                });
+                self.events.push(Event { dot, past: client.past.clone() });
             }
             Step::Send { replica } => {
-                self.messages
-                    .push(self.replicas[replica % self.replicas.len()].clone());
+                self.messages.push(self.replicas[replica % self.replicas.len()].clone());
             }
             Step::Deliver { message, replica } => {
                 let count = self.replicas.len();
@@ -136,11 +110,7 @@ impl World {
                     self.replicas[replica % count].absorb(&message);
                 }
             }
-            Step::Restart {
-                message,
-                replica,
-                fresh,
-            } => {
+            Step::Restart { message, replica, fresh } => {
                 let count = self.replicas.len();
                 if let Some(message) = self.message(message) {
                     let replica = &mut self.replicas[replica % count];
@@ -159,45 +129,25 @@ impl World {
     /// and the context covers exactly the known writes.
     pub(super) fn check(&self, replica: &Replica) -> Result<(), String> {
         let alive: BTreeSet<usize> = replica.record.values().map(|(_, number)| *number).collect();
-        let overwritten = |number: usize| {
-            replica
-                .known
-                .iter()
-                .any(|other| self.events[*other].past.contains(&number))
-        };
-        let maximal: BTreeSet<usize> = replica
-            .known
-            .iter()
-            .copied()
-            .filter(|number| !overwritten(*number))
-            .collect();
+        let overwritten = |number: usize| replica.known.iter().any(|other| self.events[*other].past.contains(&number));
+        let maximal: BTreeSet<usize> = replica.known.iter().copied().filter(|number| !overwritten(*number)).collect();
         if alive != maximal {
-            return Err(format!(
-                "alive are {alive:?}, should be {maximal:?}, in {self:#?}"
-            ));
+            return Err(format!("alive are {alive:?}, should be {maximal:?}, in {self:#?}"));
         }
-        if replica
-            .record
-            .values()
-            .any(|(dot, number)| dot != self.events[*number].dot)
-        {
+        if replica.record.values().any(|(dot, number)| dot != self.events[*number].dot) {
             return Err(format!("a value stands under another's dot in {self:#?}"));
         }
         let context = replica.record.context();
         for (number, event) in self.events.iter().enumerate() {
             if context.covers(&event.dot) != replica.known.contains(&number) {
-                return Err(format!(
-                    "the context is wrong about event {number} in {self:#?}"
-                ));
+                return Err(format!("the context is wrong about event {number} in {self:#?}"));
             }
         }
         Ok(())
     }
 
     pub(super) fn check_all(&self) -> Result<(), String> {
-        self.replicas
-            .iter()
-            .try_for_each(|replica| self.check(replica))
+        self.replicas.iter().try_for_each(|replica| self.check(replica))
     }
 
     fn message(&self, message: usize) -> Option<Replica> {
