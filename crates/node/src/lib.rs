@@ -6,6 +6,8 @@
 //!
 //! Start at [`Shard::handle`] for the path of a request and at [`Control::handle`] for everything else.
 
+#![forbid(unsafe_code)]
+
 pub mod control;
 mod id;
 mod key;
