@@ -68,7 +68,7 @@ impl Network {
     pub(super) fn settled(seed: u64, n: u32) -> Self {
         let mut network = Self::new(seed);
         (0..n).for_each(|id| network.start(id, &[0]));
-        network.run_until_all(Duration::from_secs(10), "the cluster forms", |network| network.all_see_all_up());
+        network.run_until_all(Duration::from_secs(10), "the cluster forms", Network::all_see_all_up);
         network.log.clear();
         network
     }
