@@ -15,7 +15,8 @@ use crate::partial::{Mark, Partial};
 use crate::progress::{Progress, print_summary};
 use crate::target::Target;
 
-/// A page that fails is asked for so many times, each with the timeout of a request.
+/// A page that fails is asked for so many times, each with the timeout of a request; the first one once, for an export
+/// that cannot begin should say so at once.
 const PAGE_ATTEMPTS: u32 = 5;
 const PAUSE: Duration = Duration::from_secs(1);
 /// How much is written between two marks, and so at most is read again.
@@ -96,7 +97,9 @@ impl Sink {
 impl Export<'_> {
     async fn copy(&mut self, scan: &mut Scan) -> Result<(), Failure> {
         let mut lines = Vec::new();
-        while let Some(page) = self.next_page(scan).await? {
+        let mut attempts = 1;
+        while let Some(page) = self.next_page(scan, attempts).await? {
+            attempts = PAGE_ATTEMPTS;
             lines.clear();
             self.lines(&page, &mut lines);
             let written = match &mut self.sink {
@@ -109,14 +112,14 @@ impl Export<'_> {
         Ok(())
     }
 
-    async fn next_page(&mut self, scan: &mut Scan) -> Result<Option<Page>, Failure> {
+    async fn next_page(&mut self, scan: &mut Scan, attempts: u32) -> Result<Option<Page>, Failure> {
         let mut attempt = 1;
         loop {
             let error = match scan.next_page().await {
                 Ok(page) => return Ok(page),
                 Err(error) => error,
             };
-            if verdict(&error).0 == Exit::Unavailable && attempt < PAGE_ATTEMPTS {
+            if verdict(&error).0 == Exit::Unavailable && attempt < attempts {
                 attempt += 1;
                 tokio::time::sleep(PAUSE).await;
                 continue;
