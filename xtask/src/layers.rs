@@ -13,11 +13,15 @@ const TABLE: &[(&str, &[&str])] = &[
     ("kvorum-vclock", &[]),
     ("kvorum-quorum", &[]),
     ("kvorum-gossip", &[]),
+    ("kvorum-history", &[]),
     // Plain protobuf types; conversions live in the shells.
     ("kvorum-wire", &[]),
     // One node without I/O: storage is an effect.
     ("kvorum-node", CONCEPTS),
-    ("kvorum-sim", &["kvorum-node", "kvorum-ring", "kvorum-vclock", "kvorum-quorum", "kvorum-gossip"]),
+    (
+        "kvorum-sim",
+        &["kvorum-node", "kvorum-ring", "kvorum-vclock", "kvorum-quorum", "kvorum-gossip", "kvorum-history"],
+    ),
     // The shells. `server` also imports the concepts whose types stand in `node`'s interface.
     (
         "kvorum-server",
@@ -27,7 +31,7 @@ const TABLE: &[(&str, &[&str])] = &[
     // The top.
     ("kvnode", &["kvorum-server", "kvorum-client", "kvorum-ring"]),
     ("kvctl", &["kvorum-client"]),
-    ("kvbench", &["kvorum-client"]),
+    ("kvbench", &["kvorum-client", "kvorum-history"]),
     ("kvorum-tests", &["kvorum-client", "kvorum-wire"]),
     ("xtask", &[]),
 ];

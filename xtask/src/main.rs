@@ -37,7 +37,7 @@ enum Task {
 }
 
 /// The publishable crates that stand alone, and so build from their package before anything is published.
-const STANDALONE: [&str; 4] = ["kvorum-ring", "kvorum-vclock", "kvorum-quorum", "kvorum-gossip"];
+const STANDALONE: [&str; 5] = ["kvorum-ring", "kvorum-vclock", "kvorum-quorum", "kvorum-gossip", "kvorum-history"];
 
 fn main() -> Result<()> {
     let root = root()?;
