@@ -4,8 +4,8 @@
 //! The log is ordered, so a later durable write of a key implies the earlier ones: writes merge here at once, and
 //! only answers wait.
 
+use std::collections::VecDeque;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, VecDeque};
 
 use foldhash::fast::FixedState;
 
@@ -36,9 +36,12 @@ enum Slot {
     Newest { record: Record, seq: LogSeq },
 }
 
+#[expect(clippy::disallowed_types, reason = "its hasher is fixed, and nothing iterates it")]
+type Slots = std::collections::HashMap<StoredKey, Slot, FixedState>;
+
 #[derive(Debug)]
 pub(super) struct Overlay {
-    slots: HashMap<StoredKey, Slot, FixedState>,
+    slots: Slots,
     /// The keys by the sequence of each append, oldest first.
     unsettled: VecDeque<(LogSeq, StoredKey)>,
     /// The other coordinators' writes among the waiters, and the bytes of their records.
@@ -60,7 +63,7 @@ pub(super) enum Base {
 impl Overlay {
     /// The hash is seeded, so that nobody outside can choose keys that collide.
     pub(super) fn new(seed: u64) -> Self {
-        let slots = HashMap::with_hasher(FixedState::with_seed(seed));
+        let slots = Slots::with_hasher(FixedState::with_seed(seed));
         Self { slots, unsettled: VecDeque::new(), waiting_writes: 0, waiting_bytes: 0 }
     }
 
