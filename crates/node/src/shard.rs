@@ -338,6 +338,12 @@ impl Shard {
         self.overlay.len()
     }
 
+    /// Bytes of keys and records that were appended and are not durable yet.
+    #[must_use]
+    pub fn undurable_bytes(&self) -> usize {
+        self.log.undurable_bytes()
+    }
+
     /// Takes one input; what is to be done about it is added to `out`.
     pub fn handle(&mut self, now: Now, input: Input, out: &mut impl Extend<Effect>) {
         match input {

@@ -1,22 +1,28 @@
-//! The clients: what they ask, of whom, how long they wait, and what they write down. They know a node only by its
-//! answers. Whether those fit together is the checker's business.
+//! The clients: what they ask, of whom, how long they wait, what they try again, and what they write down. They know a
+//! node only by its answers. Whether those fit together is for the checkers to say.
 
 mod outcome;
+mod scan;
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use bytes::Bytes;
+use kvorum_history::{Action, Expiry, History, Moment, OpId, Outcome};
 use kvorum_node::request::Scan;
 use kvorum_node::{ClientRef, DEFAULT_KEYSPACE, Operation, Request, Response};
 use kvorum_quorum::Level;
-use kvorum_ring::{PartitionId, Partitions, Token};
+use kvorum_ring::Partitions;
 
-use crate::SimConfig;
+use crate::clock::virtual_time_of;
+use crate::config::{Levels, SimConfig};
 use crate::environment::Environment;
 use crate::event::{Event, HostIndex};
-use crate::history::{Action, History, OpId, Outcome};
 use crate::random::{Purpose, Random};
-use outcome::{check_replicas, outcome_of, outcome_of_read, outcome_of_write, refused};
+use crate::sabotage::Sabotage;
+use crate::watch::moment;
+use crate::workload::{KeyIndex, Keys, Mix, Task, value_of};
+use outcome::{outcome_of_read, outcome_of_write, refused};
 
 /// After how long a connection is found broken when its node dies. What that node sent before arrives earlier.
 const UNTIL_DISCONNECTED: Duration = Duration::from_millis(1);
@@ -26,11 +32,19 @@ const PATIENCE: Duration = Duration::from_millis(100);
 pub(crate) struct Clients {
     random: Random,
     sessions: Vec<Session>,
-    history: History,
+    history: History<Arc<str>>,
+    /// The node that each operation of the history was asked of first.
+    asked: Vec<HostIndex>,
     hosts: usize,
-    keys: Vec<Bytes>,
+    keys: Keys,
     partitions: Partitions,
-    levels: (Level, Level),
+    mix: Mix,
+    levels: Levels,
+    replication: u8,
+    /// Whether some values are long.
+    padded: bool,
+    /// No clock is off by more.
+    max_offset: Duration,
     at_work: bool,
 }
 
@@ -42,17 +56,29 @@ struct Session {
     waiting: Option<Waiting>,
     /// It asks again and again; others ask once.
     works: bool,
+    /// Whether its last scan succeeded, when it has ended.
+    scanned: Option<bool>,
 }
 
 struct Waiting {
     request: u64,
     host: HostIndex,
+    timeout: Duration,
     asked: Asked,
 }
 
 enum Asked {
-    One(OpId),
-    Scan { scan: Scan, invoked: Duration },
+    One {
+        id: OpId,
+        operation: Operation,
+        retries: u8,
+    },
+    Scan {
+        scan: Scan,
+        invoked: Moment,
+        /// All pages, or only this.
+        to_the_end: bool,
+    },
 }
 
 impl Clients {
@@ -61,16 +87,42 @@ impl Clients {
             random: Random::stream(config.seed, Purpose::Client),
             sessions: (0..config.clients).map(|_| Session { works: true, ..Session::default() }).collect(),
             history: History::default(),
+            asked: Vec::new(),
             hosts: config.nodes,
-            keys: (0..config.keys).map(|key| format!("key-{key}").into()).collect(),
+            keys: Keys::new(config),
             partitions,
+            mix: config.mix,
             levels: config.levels,
+            replication: config.replication,
+            padded: config.writes_long_values(),
+            max_offset: config.clocks.max_offset(),
             at_work: false,
         }
     }
 
-    pub(crate) fn history(&self) -> &History {
+    pub(crate) fn history(&self) -> &History<Arc<str>> {
         &self.history
+    }
+
+    pub(crate) fn into_history(self) -> History<Arc<str>> {
+        self.history
+    }
+
+    pub(crate) fn outcome(&self, id: OpId) -> &Outcome {
+        &self.history.operations()[id.0].outcome
+    }
+
+    pub(crate) fn asked(&self) -> &[HostIndex] {
+        &self.asked
+    }
+
+    /// Whether nobody waits for an answer.
+    pub(crate) fn are_idle(&self) -> bool {
+        self.sessions.iter().all(|session| session.waiting.is_none())
+    }
+
+    pub(crate) fn keys(&self) -> &[Arc<str>] {
+        self.keys.names()
     }
 
     /// From now on the clients keep asking.
@@ -99,60 +151,126 @@ impl Clients {
         if !self.at_work {
             return;
         }
-        let (host, key) = (self.random.index(self.hosts), self.random.index(self.keys.len()));
+        let host = self.random.index(self.hosts);
         let timeout = self.random.millis(50, 1500);
-        match self.random.below(100) {
-            0..45 => self.ask(session, host, key, Action::Get, timeout, env),
-            45..82 => self.ask(session, host, key, Action::Put, timeout, env),
-            82..94 => self.ask(session, host, key, Action::Delete, timeout, env),
-            _ => self.ask_scan(session, host, key, timeout, env),
+        let Levels { read, write } = self.levels;
+        match self.keys.draw(&self.mix, &mut self.random) {
+            Task::Get(key) => drop(self.get(session, host, key, read, timeout, env)),
+            Task::Put { key, ttl } => drop(self.put(session, host, key, ttl, write, timeout, env)),
+            Task::Delete(key) => drop(self.delete(session, host, key, write, timeout, env)),
+            Task::Scan(key) => self.scan(session, host, key, timeout, env),
+            Task::List { set } => self.list(session, host, set, timeout, env),
         }
     }
 
     /// Somebody who asks only this: reads a key through a node. The outcome is the operation's in the history.
-    pub(crate) fn read_once(&mut self, host: HostIndex, key: usize, timeout: Duration, env: &mut Environment) -> OpId {
-        let session = self.sessions.len();
-        self.sessions.push(Session::default());
-        let id = OpId(self.history.operations().len());
-        self.ask(session, host, key, Action::Get, timeout, env);
-        id
+    pub(crate) fn read_once(
+        &mut self,
+        host: HostIndex,
+        key: KeyIndex,
+        level: Level,
+        timeout: Duration,
+        env: &mut Environment,
+    ) -> OpId {
+        let session = self.newcomer();
+        self.get(session, host, key, level, timeout, env)
     }
 
-    fn ask(
+    /// Somebody who asks only this: overwrites a key through a node.
+    pub(crate) fn write_once(
+        &mut self,
+        host: HostIndex,
+        key: KeyIndex,
+        level: Level,
+        timeout: Duration,
+        env: &mut Environment,
+    ) -> OpId {
+        let session = self.newcomer();
+        if self.random.permille(200) {
+            self.delete(session, host, key, level, timeout, env)
+        } else {
+            self.put(session, host, key, None, level, timeout, env)
+        }
+    }
+
+    fn newcomer(&mut self) -> usize {
+        self.sessions.push(Session::default());
+        self.sessions.len() - 1
+    }
+
+    fn begin(&mut self, session: usize, host: HostIndex, key: KeyIndex, action: Action, invoked: Moment) -> OpId {
+        self.asked.push(host);
+        self.history.begin(session as u64, Arc::clone(self.keys.name(key)), action, None, invoked)
+    }
+
+    fn get(
         &mut self,
         session: usize,
         host: HostIndex,
-        key: usize,
-        action: Action,
+        key: KeyIndex,
+        level: Level,
         timeout: Duration,
         env: &mut Environment,
-    ) {
-        let id = self.history.begin(session, host, key, action, env.now);
-        let (read, write) = self.levels;
-        let name = self.keys[key].clone();
-        let operation = match action {
-            Action::Get => Operation::Get { key: name, level: Some(read) },
-            Action::Put => {
-                Operation::Put { key: name, value: id.0.to_string().into(), ttl_ms: None, level: Some(write) }
-            }
-            Action::Delete => Operation::Delete { key: name, level: Some(write) },
-        };
-        self.send(session, host, Asked::One(id), operation, timeout, env);
+    ) -> OpId {
+        let id = self.begin(session, host, key, Action::Get, moment(env.now));
+        let operation = Operation::Get { key: self.name(key), level: Some(level) };
+        self.ask_one(session, host, id, operation, timeout, env)
     }
 
-    fn ask_scan(&mut self, session: usize, host: HostIndex, key: usize, timeout: Duration, env: &mut Environment) {
-        let after = self.random.permille(200).then(|| self.keys[key].clone());
-        let partition = self.partition_of(key);
-        let limit_bytes = self.random.below(120) as u32;
-        let limit_rows = self.random.permille(250).then(|| 1 + self.random.below(2) as u32);
-        let (prefix, keys_only, level) = (Bytes::new(), false, Some(self.levels.0));
-        let scan = Scan { partition, prefix, after, limit_bytes, limit_rows, keys_only, level };
-        let asked = Asked::Scan { scan: scan.clone(), invoked: env.now };
-        self.send(session, host, asked, Operation::Scan(scan), timeout, env);
+    #[expect(clippy::too_many_arguments, reason = "who asks whom for what, and how")]
+    fn put(
+        &mut self,
+        session: usize,
+        host: HostIndex,
+        key: KeyIndex,
+        ttl: Option<Duration>,
+        level: Level,
+        timeout: Duration,
+        env: &mut Environment,
+    ) -> OpId {
+        // Until the node has told when the value ends, that is all that is known.
+        let ttl = ttl.map(|ttl| Duration::from_millis(ttl.as_millis() as u64));
+        // Nodes reckon in milliseconds, and round down.
+        let most_early = 2 * self.max_offset + Duration::from_millis(1);
+        let earliest = ttl.map(|ttl| moment((env.now + ttl).saturating_sub(most_early)));
+        let expiry = earliest.map(|earliest| Expiry { earliest, latest: Moment(u64::MAX) });
+        let id = self.begin(session, host, key, Action::Put { expiry }, moment(env.now));
+        let value = value_of(id.0, self.padded, &mut self.random).into();
+        let ttl_ms = ttl.map(|ttl| ttl.as_millis() as u64);
+        let operation = Operation::Put { key: self.name(key), value, ttl_ms, level: Some(level) };
+        self.ask_one(session, host, id, operation, timeout, env)
     }
 
-    fn partition_of(&self, key: usize) -> PartitionId {
-        self.partitions.of(Token::of(&self.keys[key]))
+    fn delete(
+        &mut self,
+        session: usize,
+        host: HostIndex,
+        key: KeyIndex,
+        level: Level,
+        timeout: Duration,
+        env: &mut Environment,
+    ) -> OpId {
+        let id = self.begin(session, host, key, Action::Delete, moment(env.now));
+        let operation = Operation::Delete { key: self.name(key), level: Some(level) };
+        self.ask_one(session, host, id, operation, timeout, env)
+    }
+
+    fn ask_one(
+        &mut self,
+        session: usize,
+        host: HostIndex,
+        id: OpId,
+        operation: Operation,
+        timeout: Duration,
+        env: &mut Environment,
+    ) -> OpId {
+        let asked = Asked::One { id, operation: operation.clone(), retries: self.mix.retries };
+        self.send(session, host, asked, operation, timeout, env);
+        id
+    }
+
+    fn name(&self, key: KeyIndex) -> Bytes {
+        Bytes::copy_from_slice(self.keys.name(key).as_bytes())
     }
 
     fn send(
@@ -167,16 +285,19 @@ impl Clients {
         let client = &mut self.sessions[session];
         assert!(client.waiting.is_none(), "a client asks one thing at a time");
         client.requests += 1;
-        client.waiting = Some(Waiting { request: client.requests, host, asked });
+        client.waiting = Some(Waiting { request: client.requests, host, timeout, asked });
         let to = ClientRef { session: session as u64, request: client.requests };
         let delay = env.network.client_delay();
-        if env.is_up(host) {
-            let request = Request { keyspace: DEFAULT_KEYSPACE, timeout, operation };
-            env.after(delay, Event::Request { host, from: to, request });
-            env.after(timeout + PATIENCE, Event::GiveUp { to });
-        } else {
-            env.after(delay, Event::Response { to, response: refused() });
+        if !env.is_up(host) {
+            return env.after(delay, Event::Response { to, response: refused() });
         }
+        if env.network.loses_client() {
+            env.stats.lost_clients += 1;
+            return env.after(delay, Event::Disconnected { to });
+        }
+        let request = Request { keyspace: DEFAULT_KEYSPACE, timeout, operation };
+        env.after(delay, Event::Request { host, from: to, request });
+        env.after(timeout + PATIENCE, Event::GiveUp { to });
     }
 
     /// A request found no process: the connection broke, perhaps behind a request that was read. Only a connection
@@ -189,10 +310,8 @@ impl Clients {
     pub(crate) fn disconnect(&mut self, host: HostIndex, env: &mut Environment) {
         for (session, client) in (0..).zip(&self.sessions) {
             if let Some(waiting) = client.waiting.as_ref().filter(|waiting| waiting.host == host) {
-                env.after(
-                    UNTIL_DISCONNECTED,
-                    Event::Disconnected { to: ClientRef { session, request: waiting.request } },
-                );
+                let to = ClientRef { session, request: waiting.request };
+                env.after(UNTIL_DISCONNECTED, Event::Disconnected { to });
             }
         }
     }
@@ -204,34 +323,76 @@ impl Clients {
     /// No answer will be waited for any longer.
     pub(crate) fn give_up(&mut self, to: ClientRef, env: &mut Environment) {
         let Some(waiting) = self.take_waiting(to) else { return };
-        if let Asked::One(id) = waiting.asked {
-            let reads = self.history.operations()[id.0].action == Action::Get;
-            self.end(id, if reads { Outcome::Failed } else { Outcome::Indeterminate }, env);
-        } else {
-            env.stats.failed_reads += 1;
+        match waiting.asked {
+            Asked::One { id, .. } if self.reads(id) => self.end(id, Outcome::Failed, env),
+            Asked::One { id, .. } => self.end(id, Outcome::Indeterminate, env),
+            Asked::Scan { .. } => self.scan_ended(to.session as usize, false, env),
         }
         self.rest(to.session as usize, env);
+    }
+
+    fn reads(&self, id: OpId) -> bool {
+        !self.history.operations()[id.0].is_write()
     }
 
     /// An answer came.
     pub(crate) fn answered(&mut self, to: ClientRef, response: Response, env: &mut Environment) {
-        let Some(waiting) = self.take_waiting(to) else { return };
-        match waiting.asked {
-            Asked::One(id) => {
-                let reads = self.history.operations()[id.0].action == Action::Get;
-                let outcome = if reads { outcome_of_read(response) } else { outcome_of_write(response) };
+        let Some(Waiting { host, timeout, asked, .. }) = self.take_waiting(to) else { return };
+        let session = to.session as usize;
+        match asked {
+            Asked::One { id, operation, retries } => {
+                self.narrow_expiry(id, &response);
+                let wanted = self.wanted(&operation, env);
+                let (outcome, saw) = match self.reads(id) {
+                    true => outcome_of_read(&response, wanted),
+                    false => (outcome_of_write(&response, wanted), None),
+                };
+                if let Some(saw) = saw {
+                    self.history.saw(id, saw);
+                }
+                if retries > 0 && matches!(outcome, Outcome::Rejected | Outcome::Failed) {
+                    // What certainly did nothing may be asked of another node, as the same operation.
+                    let asked = Asked::One { id, operation: operation.clone(), retries: retries - 1 };
+                    let another = (host + 1 + self.random.index(self.hosts)) % self.hosts;
+                    env.stats.retried += 1;
+                    return self.send(session, another, asked, operation, timeout, env);
+                }
                 self.end(id, outcome, env);
             }
-            Asked::Scan { scan, invoked } => {
-                self.scanned(to.session as usize, waiting.host, &scan, invoked, response, env);
+            Asked::Scan { scan, invoked, to_the_end } => {
+                if let Some(next) = self.scanned(session, host, &scan, invoked, &response, env).filter(|_| to_the_end) {
+                    let scan = Scan { after: Some(next), ..scan };
+                    return self.ask_scan(session, host, scan, true, timeout, env);
+                }
             }
         }
-        self.rest(to.session as usize, env);
+        self.rest(session, env);
+    }
+
+    /// How many replicas a request wants; any number will do where a lie says so.
+    fn wanted(&self, operation: &Operation, env: &Environment) -> u8 {
+        match operation {
+            Operation::Put { .. } | Operation::Delete { .. } if env.sabotage == Some(Sabotage::AckAfterOne) => 1,
+            Operation::Get { level, .. } | Operation::Put { level, .. } | Operation::Delete { level, .. } => {
+                Levels::count(level.expect("clients name their levels"), self.replication) as u8
+            }
+            Operation::Scan(_) => Levels::count(self.levels.read, self.replication) as u8,
+        }
+    }
+
+    /// The node has told when the value ends, by a clock that is off by no more than all are; who reads it judges by
+    /// another.
+    fn narrow_expiry(&mut self, id: OpId, response: &Response) {
+        let Response::Written { record, .. } = response else { return };
+        let Some(at) = record.expires_at_ms().map(virtual_time_of) else { return };
+        let earliest = moment(at.saturating_sub(self.max_offset));
+        let latest = moment(at + self.max_offset + Duration::from_millis(1));
+        self.history.narrow_expiry(id, Expiry { earliest, latest });
     }
 
     fn end(&mut self, id: OpId, outcome: Outcome, env: &mut Environment) {
         let count = match outcome {
-            Outcome::Written => &mut env.stats.acknowledged,
+            Outcome::Written { .. } => &mut env.stats.acknowledged,
             Outcome::Indeterminate => &mut env.stats.indeterminate,
             Outcome::Rejected => &mut env.stats.rejected,
             Outcome::Read(_) | Outcome::ReadUnknown => &mut env.stats.reads,
@@ -239,39 +400,6 @@ impl Clients {
             Outcome::Pending => unreachable!("an outcome is known"),
         };
         *count += 1;
-        self.history.end(id, outcome, env.now);
-    }
-
-    /// A page tells of every key it covers, of those it leaves out too.
-    fn scanned(
-        &mut self,
-        session: usize,
-        host: HostIndex,
-        scan: &Scan,
-        invoked: Duration,
-        response: Response,
-        env: &mut Environment,
-    ) {
-        let (rows, next) = match response {
-            Response::Page { partition, rows, next, replicas } => {
-                assert_eq!(partition, scan.partition, "a page is of the partition that was asked for");
-                check_replicas(replicas);
-                (rows, next)
-            }
-            Response::Failed(_) => return env.stats.failed_reads += 1,
-            other => panic!("a scan is answered with a page, not {other:?}"),
-        };
-        for key in 0..self.keys.len() {
-            let name = &self.keys[key];
-            let after = scan.after.as_ref().is_none_or(|after| name > after);
-            let covered =
-                after && self.partition_of(key) == scan.partition && next.as_ref().is_none_or(|next| name <= next);
-            let found = rows.iter().find(|(row, _)| row == name).map(|(_, record)| record);
-            assert!(covered || found.is_none(), "a page holds only what was asked for");
-            if covered {
-                let id = self.history.begin(session, host, key, Action::Get, invoked);
-                self.end(id, outcome_of(found), env);
-            }
-        }
+        self.history.end(id, outcome, moment(env.now));
     }
 }

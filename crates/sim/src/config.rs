@@ -1,19 +1,31 @@
-//! What one run looks like: sizes, levels, how bad the weather is. It holds no behaviour; everything that a seed
-//! draws about the shape of a run is drawn here.
+//! What one run looks like: sizes, levels, limits, how bad things get. Everything that a seed draws about the shape of
+//! a run is drawn here. It holds no behaviour.
+//!
+//! Seeds draw in a swarm: each leaves out about half of what can go wrong and much of what clients can do, so that some
+//! are heavy in one thing and silent in another (Groce and others, "Swarm Testing", ISSTA 2012).
 
 use core::time::Duration;
 
+use kvorum_node::Limits;
 use kvorum_quorum::Level;
 
+use crate::faults::FaultRates;
 use crate::random::{Purpose, Random};
+use crate::sabotage::Sabotage;
+use crate::workload::Mix;
+
+/// The most nodes a simulated cluster has.
+pub const MOST_NODES: usize = 128;
 
 /// One run of the simulation. [`SimConfig::from_seed`] draws one; every field may be changed before it runs.
 #[derive(Clone, Debug)]
 pub struct SimConfig {
     /// What everything is drawn from.
     pub seed: u64,
-    /// How many nodes, 1 to 64.
+    /// How many nodes, 1 to [`MOST_NODES`].
     pub nodes: usize,
+    /// How many racks they stand in, in turn.
+    pub racks: usize,
     /// How many replicas each key has, at most `nodes`.
     pub replication: u8,
     /// How many data shards each node has.
@@ -26,72 +38,86 @@ pub struct SimConfig {
     pub clients: usize,
     /// How many keys they share; few, so that they collide.
     pub keys: usize,
+    /// What clients do, and how often.
+    pub mix: Mix,
     /// What clients ask for when they read and when they write.
-    pub levels: (Level, Level),
-    /// How far a node's wall clock may be off, either way, in milliseconds.
-    pub max_skew_ms: u64,
+    pub levels: Levels,
+    /// What bounds each shard; narrow on some seeds, so that they are reached.
+    pub limits: Limits,
+    /// How far a node's wall clock may be off, either way, in milliseconds, and jump besides.
+    pub clocks: Clocks,
     /// Whether a log takes tens of milliseconds to write a group, so that much is under way when a node dies.
     pub slow_disks: bool,
     /// Whether faults begin at once, and not only when the cluster has been founded.
     pub rough_start: bool,
     /// What happens to the cluster.
     pub faults: FaultRates,
+    /// Of the fault schedule only these happen, by number; all, if none is given.
+    pub only_faults: Option<Vec<u32>>,
     /// What the shell does wrong on purpose.
     pub sabotage: Option<Sabotage>,
+    /// Whether the run keeps the digest of its trace, by which two runs are compared. It costs half of the time.
+    pub traced: bool,
 }
 
-/// How often each kind of trouble comes. All zero is a calm run.
+/// What clients ask for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct FaultRates {
-    /// The mean time from one fault to the next.
-    pub mean_gap: Duration,
-    /// The weights of the kinds among each other.
-    pub crash: u16,
-    /// All nodes at once, as when the power fails.
-    pub power_failure: u16,
-    /// Messages between some nodes are cut off, one way or both.
-    pub cut: u16,
-    /// The network loses, repeats and delays messages for a while.
-    pub storm: u16,
-    /// Of a thousand saves of a state file, so many fail.
-    pub failed_saves_permille: u16,
+pub struct Levels {
+    /// R.
+    pub read: Level,
+    /// W.
+    pub write: Level,
 }
 
-impl FaultRates {
-    /// Nothing happens.
-    pub const NONE: Self = Self {
-        mean_gap: Duration::from_secs(1),
-        crash: 0,
-        power_failure: 0,
-        cut: 0,
-        storm: 0,
-        failed_saves_permille: 0,
-    };
+/// How wrong wall clocks are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Clocks {
+    /// Each is off by up to this, either way, all the time.
+    pub max_skew_ms: u64,
+    /// Each may jump by up to this, either way, for a while.
+    pub max_jump_ms: u64,
 }
 
-impl Default for FaultRates {
-    fn default() -> Self {
-        Self {
-            mean_gap: Duration::from_millis(500),
-            crash: 40,
-            power_failure: 5,
-            cut: 35,
-            storm: 20,
-            failed_saves_permille: 20,
-        }
+impl Clocks {
+    /// No clock is off by more than this from real time.
+    pub(crate) fn max_offset(self) -> Duration {
+        Duration::from_millis(self.max_skew_ms + self.max_jump_ms)
     }
 }
 
-/// What the simulated shell does wrong, to show that the checker notices.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Sabotage {
-    /// The log is reported durable, and read, as always, but it is synced only now and then; a crash loses the rest.
-    NoSync,
-    /// A node that starts again finds its data gone, and does not know.
-    WipedAtRestart,
-    /// The network repeats requests that one node forwards to another, so some are coordinated twice. Real streams
-    /// never do; should they, an old value comes back under a new dot.
-    RepeatForwards,
+impl Levels {
+    /// Both a majority.
+    pub const QUORUM: Self = Self { read: Level::Quorum, write: Level::Quorum };
+
+    /// How many of `replication` replicas a level means.
+    pub(crate) fn count(level: Level, replication: u8) -> i32 {
+        let all = i32::from(replication);
+        match level {
+            Level::All | Level::EachQuorum => all,
+            Level::Quorum | Level::LocalQuorum => all / 2 + 1,
+            Level::One => 1,
+            Level::Two => 2.min(all),
+            Level::Three => 3.min(all),
+            Level::Number(count) => i32::from(count.get()).min(all),
+        }
+    }
+
+    /// By how many replicas every read overlaps every write, and every write every other, less the one that is
+    /// needed. Negative where they need not overlap at all.
+    ///
+    /// R + W > N lets a read meet each acknowledged write; W + W > N lets a blind write find the newest acknowledged
+    /// one and mint above it. Without both, reads may be stale and clocks decide. What is above the need may be lost:
+    /// so many disks.
+    pub(crate) fn spare_overlap(self, replication: u8) -> i32 {
+        let (all, count) = (i32::from(replication), |level| Self::count(level, replication));
+        let (read, write) = (count(self.read), count(self.write));
+        (read + write).min(write + write) - all - 1
+    }
+
+    /// Whether no read may be stale.
+    pub(crate) fn are_strict(self, replication: u8) -> bool {
+        self.spare_overlap(replication) >= 0
+    }
 }
 
 impl SimConfig {
@@ -99,34 +125,88 @@ impl SimConfig {
     #[must_use]
     pub fn from_seed(seed: u64) -> Self {
         let mut random = Random::stream(seed, Purpose::Shape);
-        let (nodes, replication) = [(3, 3), (3, 3), (5, 3)][random.index(3)];
-        Self {
+        let (nodes, replication) = [(3, 3), (3, 3), (5, 3), (5, 3), (5, 5), (4, 1), (1, 1), (2, 2)][random.index(8)];
+        let levels = draw_levels(&mut random);
+        let clocks =
+            Clocks { max_skew_ms: [0, 50, 400][random.index(3)], max_jump_ms: [0, 0, 500, 20_000][random.index(4)] };
+        let spare = levels.spare_overlap(replication).max(0) as u32;
+        let mut config = Self {
             seed,
             nodes,
+            racks: 1 + random.index(3),
             replication,
             shards: 1 + random.below(2) as u16,
             partitions: 8,
             ticks: 10_000,
             clients: 4 + random.index(5),
             keys: 2 + random.index(7),
-            levels: (Level::Quorum, Level::Quorum),
-            max_skew_ms: [0, 50, 400][random.index(3)],
+            mix: Mix::swarm(&mut random),
+            levels,
+            limits: draw_limits(&mut random),
+            clocks,
             rough_start: random.permille(250),
             slow_disks: random.permille(250),
-            faults: FaultRates::default(),
+            faults: FaultRates::swarm(&mut random, spare),
+            only_faults: None,
             sabotage: None,
+            traced: false,
+        };
+        if config.limits != Limits::default() {
+            // So many that they would go beyond.
+            config.clients = 16 + random.index(25);
         }
+        config
     }
 
     /// The same run with another number of nodes; the replication factor shrinks with them if it must.
     #[must_use]
     pub fn with_nodes(self, nodes: usize) -> Self {
-        let most = u8::try_from(nodes).unwrap_or(u8::MAX);
-        Self { nodes, replication: self.replication.min(most), ..self }
+        self.clone().with_replication(self.replication.min(u8::try_from(nodes).unwrap_or(u8::MAX)), nodes)
+    }
+
+    /// The same run with other numbers of nodes and replicas. Fewer replicas can spare fewer disks.
+    #[must_use]
+    pub fn with_replication(self, replication: u8, nodes: usize) -> Self {
+        let mut config = Self { nodes, replication, ..self };
+        let spare = config.levels.spare_overlap(replication).max(0) as u32;
+        config.faults.losable_disks = config.faults.losable_disks.min(spare);
+        config
+    }
+
+    /// The same run with other levels.
+    #[must_use]
+    pub fn with_levels(self, levels: Levels) -> Self {
+        let (replication, nodes) = (self.replication, self.nodes);
+        Self { levels, ..self }.with_replication(replication, nodes)
+    }
+
+    /// Whether clients write long values besides short ones; where bounds are narrow, pairs are of one size.
+    pub(crate) fn writes_long_values(&self) -> bool {
+        self.limits == Limits::default()
+    }
+
+    /// Key and value of the largest pair that clients write, with what is stored besides.
+    pub(crate) fn most_pair_bytes(&self) -> usize {
+        if self.writes_long_values() { 512 } else { 64 }
+    }
+
+    /// Whether no read may be stale.
+    pub(crate) fn is_strict(&self) -> bool {
+        self.levels.are_strict(self.replication)
+    }
+
+    /// One replica that answers from what is durable is a linearizable register, unless its values expire. Several are
+    /// not: until reads repair, an open write may be seen by one read and not by the next.
+    pub(crate) fn judges_linearizability(&self) -> bool {
+        self.replication == 1 && self.mix.expiring_put == 0
     }
 
     pub(crate) fn check(&self) {
-        assert!((1..=64).contains(&self.nodes), "a simulated cluster has 1 to 64 nodes, not {}", self.nodes);
+        assert!(
+            (1..=MOST_NODES).contains(&self.nodes),
+            "a simulated cluster has 1 to {MOST_NODES} nodes, not {}",
+            self.nodes
+        );
         assert!(
             (1..=self.nodes).contains(&usize::from(self.replication)),
             "a key has 1 to {} replicas, not {}",
@@ -134,6 +214,7 @@ impl SimConfig {
             self.replication
         );
         assert!(self.shards > 0 && self.clients > 0 && self.keys > 0, "a run has shards, clients and keys");
+        assert!(self.racks > 0, "nodes stand in racks");
         assert!(
             self.partitions.is_power_of_two() && self.partitions <= 65_536,
             "partitions come in powers of two up to 65536"
@@ -141,23 +222,72 @@ impl SimConfig {
     }
 }
 
+fn draw_levels(random: &mut Random) -> Levels {
+    let level = |random: &mut Random| [Level::One, Level::Quorum, Level::All][random.index(3)];
+    if random.permille(500) { Levels::QUORUM } else { Levels { read: level(random), write: level(random) } }
+}
+
+fn draw_limits(random: &mut Random) -> Limits {
+    let mut limits = Limits::default();
+    if random.permille(150) {
+        limits.operations = 2 + random.index(8);
+    }
+    if random.permille(150) {
+        limits.undurable_bytes = 100 + random.index(1500);
+    }
+    limits
+}
+
 #[cfg(test)]
 mod tests {
+    use kvorum_quorum::Requirement;
+
     use super::*;
 
     #[test]
     fn seeds_draw_every_shape_and_each_the_same_again() {
-        let shapes: Vec<_> = (0..50).map(SimConfig::from_seed).collect();
-        assert!(shapes.iter().any(|config| config.nodes == 3) && shapes.iter().any(|config| config.nodes == 5));
-        assert!(shapes.iter().any(|config| config.shards == 1) && shapes.iter().any(|config| config.shards == 2));
-        assert!(shapes.iter().any(|config| config.rough_start) && shapes.iter().any(|config| !config.rough_start));
+        let shapes: Vec<_> = (0..100).map(SimConfig::from_seed).collect();
+        for (nodes, replication) in [(1, 1), (2, 2), (3, 3), (4, 1), (5, 3), (5, 5)] {
+            assert!(shapes.iter().any(|config| (config.nodes, config.replication) == (nodes, replication)));
+        }
+        let some = |wanted: fn(&SimConfig) -> bool| shapes.iter().any(wanted) && !shapes.iter().all(wanted);
+        assert!(some(|config| config.shards == 1) && some(|config| config.rough_start));
+        assert!(some(SimConfig::is_strict) && some(|config| config.limits.operations < 100));
+        assert!(some(|config| config.faults.losable_disks > 0) && some(|config| config.faults.crash > 0));
+        assert!(some(|config| config.mix.scan > 0) && some(|config| config.clocks.max_jump_ms > 0));
         assert_eq!(format!("{:?}", SimConfig::from_seed(9)), format!("{:?}", shapes[9]));
+        shapes.iter().for_each(SimConfig::check);
+    }
+
+    #[test]
+    fn a_level_means_as_many_replicas_as_a_coordinator_takes_it_to_mean() {
+        for replication in 1..=5 {
+            let centres = vec![0; usize::from(replication)];
+            for level in [Level::One, Level::Quorum, Level::All] {
+                let wanted = Requirement::resolve(level, &centres, 0).unwrap().minimum();
+                assert_eq!(Levels::count(level, replication), wanted as i32, "{level} of {replication}");
+            }
+        }
     }
 
     #[test]
     fn fewer_nodes_hold_fewer_replicas() {
         let config = SimConfig::from_seed(1).with_nodes(2);
-        assert_eq!((config.nodes, config.replication), (2, 2));
+        assert_eq!(config.nodes, 2);
+        assert!(config.replication <= 2);
         config.check();
+    }
+
+    #[test]
+    fn disks_may_be_lost_only_where_quorums_overlap_by_more_than_they_need() {
+        let spare = |read, write, replication| Levels { read, write }.spare_overlap(replication);
+        assert_eq!(spare(Level::Quorum, Level::Quorum, 3), 0);
+        assert_eq!(spare(Level::Quorum, Level::All, 3), 1);
+        assert_eq!(spare(Level::All, Level::All, 5), 4);
+        assert_eq!(spare(Level::All, Level::Quorum, 3), 0, "two writes overlap in one replica only");
+        assert_eq!(spare(Level::One, Level::All, 3), 0);
+        assert!(spare(Level::One, Level::Quorum, 3) < 0 && spare(Level::All, Level::One, 3) < 0);
+        let config = SimConfig::from_seed(1).with_levels(Levels::QUORUM).with_nodes(3);
+        assert_eq!(config.faults.losable_disks, 0);
     }
 }

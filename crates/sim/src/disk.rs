@@ -6,13 +6,13 @@ use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
 use kvorum_node::control::SavedState;
-use kvorum_node::{ControlInput, KeyRange, LogSeq, Page, Record, StoredKey, row_weight};
+use kvorum_node::{ControlInput, KeyRange, LogSeq, Page, Record, StoreError, StoredKey, row_weight};
 use kvorum_vclock::Timestamp;
 
-use crate::config::Sabotage;
 use crate::random::Random;
+use crate::sabotage::Sabotage;
 
-/// Under [`Sabotage::NoSync`] the log is really synced this often.
+/// Under [`Sabotage::DurableTooEarly`] the log is really synced this often.
 const SYNC_EVERY: Duration = Duration::from_millis(500);
 
 #[derive(Debug, Default)]
@@ -29,6 +29,22 @@ pub(crate) struct Disk {
     /// What each record that is not really synced has replaced, oldest first.
     unsynced: Vec<(StoredKey, Option<Record>)>,
     synced_at: Duration,
+    stored: u64,
+    /// How many troubles make it slow, and how many full.
+    slow: u32,
+    full: u32,
+    /// The next group of any log cannot be synced.
+    sync_fails: bool,
+    backups: BTreeMap<u32, Backup>,
+}
+
+/// A copy of a disk.
+#[derive(Debug)]
+struct Backup {
+    boot: u64,
+    state: SavedState,
+    ceiling: Timestamp,
+    store: BTreeMap<StoredKey, Record>,
 }
 
 #[derive(Debug, Default)]
@@ -37,6 +53,8 @@ struct Log {
     /// In the order of their sequence; the first `flushing` are on their way to the disk.
     pending: VecDeque<(LogSeq, StoredKey, Record)>,
     flushing: usize,
+    /// A group could not be written: nothing more is.
+    failed: bool,
 }
 
 /// A state file that is written.
@@ -44,6 +62,15 @@ struct Log {
 pub(crate) enum File {
     State { version: u64, state: SavedState },
     Ceiling(Timestamp),
+}
+
+/// What becomes of a state file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Saving {
+    Done,
+    Failed,
+    /// It was reported as failed, after it had taken its place.
+    DoneAllTheSame,
 }
 
 impl Disk {
@@ -55,6 +82,7 @@ impl Disk {
     /// Queues a record for a shard's log.
     pub(crate) fn append(&mut self, shard: usize, seq: LogSeq, key: StoredKey, record: Record) {
         let log = &mut self.logs[shard];
+        assert!(!log.failed, "nothing is appended to a log that is known to have failed");
         assert_eq!(seq.0, log.appended.0 + 1, "a shard hands out sequences in order, without gaps");
         log.appended = seq;
         log.pending.push_back((seq, key, record));
@@ -63,17 +91,31 @@ impl Disk {
     /// Begins to write everything queued as one group; whether there is anything to do.
     pub(crate) fn begin_flush(&mut self, shard: usize) -> bool {
         let log = &mut self.logs[shard];
-        let begins = log.flushing == 0 && !log.pending.is_empty();
+        let begins = log.flushing == 0 && !log.pending.is_empty() && !log.failed;
         if begins {
             log.flushing = log.pending.len();
         }
         begins
     }
 
-    /// The group is durable, and reads see it.
-    pub(crate) fn end_flush(&mut self, shard: usize, now: Duration) -> LogSeq {
+    /// The group is durable, and reads see it; or the log has failed, and what becomes of the group shows when the
+    /// next process reads it.
+    ///
+    /// # Errors
+    /// If it could not be written.
+    pub(crate) fn end_flush(&mut self, shard: usize, now: Duration) -> Result<LogSeq, StoreError> {
         let group = mem::take(&mut self.logs[shard].flushing);
         assert!(group > 0, "only a group that was begun ends");
+        let sync_fails = mem::take(&mut self.sync_fails);
+        if sync_fails || self.is_full() {
+            if self.sabotage == Some(Sabotage::FailureHidden) {
+                let lost: Vec<_> = self.logs[shard].pending.drain(..group).collect();
+                return Ok(lost.last().expect("a group is not empty").0);
+            }
+            self.logs[shard].failed = true;
+            let why = if sync_fails { "the disk did not sync" } else { "no space left on device" };
+            return Err(StoreError::Io(why.to_owned()));
+        }
         let group: Vec<_> = self.logs[shard].pending.drain(..group).collect();
         let durable = group.last().expect("a group is not empty").0;
         for (_, key, record) in group {
@@ -83,14 +125,24 @@ impl Disk {
             self.synced_at = now;
             self.unsynced.clear();
         }
-        durable
+        Ok(durable)
     }
 
     fn store_record(&mut self, key: StoredKey, record: Record) {
+        self.stored += 1;
+        if self.sabotage == Some(Sabotage::ForgottenRecords) && self.stored.is_multiple_of(10) {
+            return;
+        }
         let before = self.store.insert(key.clone(), record);
-        if self.sabotage == Some(Sabotage::NoSync) {
+        if self.sabotage == Some(Sabotage::DurableTooEarly) {
             self.unsynced.push((key, before));
         }
+    }
+
+    /// The newest record of a key that a shard has appended, whether it is durable or not.
+    pub(crate) fn newest(&self, shard: usize, key: &StoredKey) -> Option<&Record> {
+        let pending = self.logs[shard].pending.iter().rev().find(|(_, pending, _)| pending == key);
+        pending.map(|(_, _, record)| record).or_else(|| self.store.get(key))
     }
 
     pub(crate) fn load(&self, key: &StoredKey) -> Option<Record> {
@@ -114,10 +166,17 @@ impl Disk {
     }
 
     /// The oldest state file under way is durable, or has failed; and whether another follows.
-    pub(crate) fn end_file(&mut self, failed: bool) -> (ControlInput, bool) {
+    pub(crate) fn end_file(&mut self, outcome: Saving) -> (ControlInput, bool) {
         let file = self.files.pop_front().expect("only a file that was begun ends");
-        let input =
-            if failed { ControlInput::SaveFailed { error: "the disk refused".to_owned() } } else { self.replace(file) };
+        let failed = ControlInput::SaveFailed { error: "the disk refused".to_owned() };
+        let input = match outcome {
+            Saving::Done => self.replace(file),
+            Saving::Failed => failed,
+            Saving::DoneAllTheSame => {
+                self.replace(file);
+                failed
+            }
+        };
         (input, !self.files.is_empty())
     }
 
@@ -132,6 +191,54 @@ impl Disk {
                 ControlInput::CeilingSaved(ceiling)
             }
         }
+    }
+
+    pub(crate) fn is_slow(&self) -> bool {
+        self.slow > 0
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.full > 0
+    }
+
+    pub(crate) fn set_slow(&mut self, slow: bool) {
+        self.slow = if slow { self.slow + 1 } else { self.slow.saturating_sub(1) };
+    }
+
+    pub(crate) fn set_full(&mut self, full: bool) {
+        self.full = if full { self.full + 1 } else { self.full.saturating_sub(1) };
+    }
+
+    pub(crate) fn fail_next_sync(&mut self) {
+        self.sync_fails = true;
+    }
+
+    /// A sync that was to fail and has not been asked for need not.
+    pub(crate) fn sync_again(&mut self) {
+        self.sync_fails = false;
+    }
+
+    /// Nothing is wrong with it any more.
+    pub(crate) fn calm(&mut self) {
+        (self.slow, self.full, self.sync_fails) = (0, 0, false);
+    }
+
+    /// All data is gone, while no process runs. Identity and layout are kept elsewhere.
+    pub(crate) fn lose(&mut self) -> u64 {
+        self.ceiling = Timestamp::MIN;
+        mem::take(&mut self.store).len() as u64
+    }
+
+    /// Copies all that is durable.
+    pub(crate) fn back_up(&mut self, id: u32) {
+        let Self { boot, ceiling, .. } = *self;
+        self.backups.insert(id, Backup { boot, state: self.state.clone(), ceiling, store: self.store.clone() });
+    }
+
+    /// Puts an earlier copy back, while no process runs.
+    pub(crate) fn restore(&mut self, id: u32) {
+        let Backup { boot, state, ceiling, store } = self.backups.remove(&id).expect("only what was copied comes back");
+        (self.boot, self.state, self.ceiling, self.store) = (boot, state, ceiling, store);
     }
 
     /// The process is gone. Of each log a prefix of what was not durable may have reached the disk all the same, and

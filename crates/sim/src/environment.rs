@@ -2,15 +2,19 @@
 //! messages to where they go, and runs no machine.
 
 use core::time::Duration;
+use std::collections::VecDeque;
 
 use kvorum_node::{Address, ClientRef, ControlMessage, EpochPhase, Message, NodeId, PeerShard, Response};
 
-use crate::config::{Sabotage, SimConfig};
+use crate::clock::WallClock;
+use crate::config::SimConfig;
 use crate::event::{Event, HostIndex, Life, Local, Queue, Way};
 use crate::network::{Fate, HostSet, Network};
 use crate::random::{Purpose, Random};
 use crate::report::Stats;
+use crate::sabotage::Sabotage;
 use crate::trace::{Trace, TraceSink};
+use crate::watch::Watch;
 
 pub(crate) struct Environment {
     pub(crate) now: Duration,
@@ -18,11 +22,15 @@ pub(crate) struct Environment {
     pub(crate) network: Network,
     pub(crate) trace: Trace,
     pub(crate) stats: Stats,
+    pub(crate) watch: Watch,
     pub(crate) disk_random: Random,
     pub(crate) identities: Random,
-    /// In a thousand saves.
-    pub(crate) failed_saves: u16,
-    repeat_forwards: bool,
+    pub(crate) sabotage: Option<Sabotage>,
+    /// The faults are over.
+    pub(crate) is_calm: bool,
+    /// In a thousand saves, and in a thousand reads.
+    failed_saves: u16,
+    failed_loads: u16,
     slow_disks: bool,
     hosts: Vec<Entry>,
 }
@@ -31,24 +39,47 @@ struct Entry {
     id: NodeId,
     address: Address,
     life: Life,
+    clock: WallClock,
+    /// Until when its process stands still, and what it will do then, in the order it came.
+    paused_until: Option<Duration>,
+    put_off: VecDeque<Event>,
+    /// How many troubles keep it down.
+    held_down: u32,
 }
 
 impl Environment {
     pub(crate) fn new(config: &SimConfig, sink: Option<TraceSink>) -> Self {
         let mut identities = Random::stream(config.seed, Purpose::Identity);
-        let entry = |host| Entry { id: NodeId(identities.next()), address: format!("n{host}:7401").into(), life: 0 };
+        let mut shape = Random::stream(config.seed.rotate_left(32), Purpose::Shape);
+        let skew = config.clocks.max_skew_ms;
+        let entry = |host| Entry {
+            id: NodeId(identities.next()),
+            address: format!("n{host}:7401").into(),
+            life: 0,
+            clock: WallClock::new(shape.below(2 * skew + 1) as i64 - skew as i64),
+            paused_until: None,
+            put_off: VecDeque::new(),
+            held_down: 0,
+        };
         let hosts = (0..config.nodes).map(entry).collect();
         Self {
             now: Duration::ZERO,
             queue: Queue::default(),
-            network: Network::new(Random::stream(config.seed, Purpose::Network), config.nodes),
-            trace: Trace::new(sink),
+            network: Network::new(
+                Random::stream(config.seed, Purpose::Network),
+                config.nodes,
+                config.faults.lost_clients_permille,
+            ),
+            trace: Trace::new(config.traced, sink),
             stats: Stats::default(),
+            watch: Watch::new(config),
             disk_random: Random::stream(config.seed, Purpose::Disk),
             identities,
             failed_saves: config.faults.failed_saves_permille,
+            failed_loads: config.faults.failed_loads_permille,
             slow_disks: config.slow_disks,
-            repeat_forwards: config.sabotage == Some(Sabotage::RepeatForwards),
+            sabotage: config.sabotage,
+            is_calm: false,
             hosts,
         }
     }
@@ -61,7 +92,7 @@ impl Environment {
         Address::clone(&self.hosts[host].address)
     }
 
-    fn host_of(&self, id: NodeId) -> HostIndex {
+    pub(crate) fn host_of(&self, id: NodeId) -> HostIndex {
         self.hosts.iter().position(|host| host.id == id).expect("nodes speak only to nodes of their cluster")
     }
 
@@ -75,13 +106,95 @@ impl Environment {
 
     /// A process starts, or dies.
     pub(crate) fn next_life(&mut self, host: HostIndex) -> Life {
-        self.hosts[host].life += 1;
-        self.hosts[host].life
+        let entry = &mut self.hosts[host];
+        entry.life += 1;
+        // What stood still is gone with its process, but for messages that may reach the next one.
+        if entry.paused_until.take().is_some() {
+            for event in entry.put_off.drain(..) {
+                self.queue.push(self.now, event);
+            }
+        }
+        entry.life
     }
 
     pub(crate) fn down(&self) -> HostSet {
-        let down = (0..self.hosts.len()).filter(|host| !self.is_up(*host));
-        down.fold(HostSet(0), |set, host| HostSet(set.0 | HostSet::single(host).0))
+        (0..self.hosts.len()).filter(|host| !self.is_up(*host)).fold(HostSet::EMPTY, HostSet::with)
+    }
+
+    /// The wall clock of a host, in milliseconds since the Unix epoch.
+    pub(crate) fn unix_ms(&self, host: HostIndex) -> u64 {
+        self.hosts[host].clock.unix_ms(self.now)
+    }
+
+    pub(crate) fn clock(&mut self, host: HostIndex) -> &mut WallClock {
+        &mut self.hosts[host].clock
+    }
+
+    /// Something keeps a host down, or does so no longer; whether anything does now.
+    pub(crate) fn hold_down(&mut self, host: HostIndex, holds: bool) -> bool {
+        let held_down = &mut self.hosts[host].held_down;
+        *held_down = if holds { *held_down + 1 } else { held_down.saturating_sub(1) };
+        *held_down > 0
+    }
+
+    /// A host's process stands still until then, if there is one.
+    pub(crate) fn pause(&mut self, host: HostIndex, until: Duration) {
+        if self.is_up(host) {
+            self.stats.pauses += 1;
+            let paused_until = &mut self.hosts[host].paused_until;
+            *paused_until = (*paused_until).max(Some(until));
+        }
+    }
+
+    /// A process goes on, unless something else makes it stand still for longer: it does now, in the order it came,
+    /// what it would have done.
+    pub(crate) fn resume(&mut self, host: HostIndex) {
+        let entry = &mut self.hosts[host];
+        if entry.paused_until.is_some_and(|until| until <= self.now) {
+            entry.paused_until = None;
+            for event in entry.put_off.drain(..) {
+                self.queue.push(self.now, event);
+            }
+        }
+    }
+
+    /// Keeps an event for a process that stands still; gives back one that need not wait.
+    pub(crate) fn put_off(&mut self, event: Event) -> Option<Event> {
+        match event.host() {
+            Some(host) if self.hosts[host].paused_until.is_some() => {
+                self.hosts[host].put_off.push_back(event);
+                None
+            }
+            _ => Some(event),
+        }
+    }
+
+    /// Nothing goes wrong any more. What stands still goes on.
+    pub(crate) fn calm(&mut self) {
+        self.is_calm = true;
+        self.network.calm();
+        (self.failed_saves, self.failed_loads) = (0, 0);
+        for host in 0..self.hosts.len() {
+            let entry = &mut self.hosts[host];
+            entry.clock.settle();
+            entry.held_down = 0;
+            entry.paused_until = entry.paused_until.map(|_| self.now);
+            self.resume(host);
+        }
+    }
+
+    /// Whether a state file cannot be written.
+    pub(crate) fn fails_save(&mut self) -> bool {
+        let fails = self.disk_random.permille(self.failed_saves);
+        self.stats.failed_saves += u64::from(fails);
+        fails
+    }
+
+    /// Whether the store cannot read what it is asked for.
+    pub(crate) fn fails_load(&mut self) -> bool {
+        let fails = self.disk_random.permille(self.failed_loads);
+        self.stats.failed_loads += u64::from(fails);
+        fails
     }
 
     pub(crate) fn after(&mut self, delay: Duration, event: Event) {
@@ -94,9 +207,10 @@ impl Environment {
         self.after(delay, Event::Local { host, life, local });
     }
 
-    /// How long a log takes to write a group and sync it.
-    pub(crate) fn flush_latency(&mut self) -> Duration {
+    /// How long a log takes to write a group and sync it; longer on a disk that is slow for now.
+    pub(crate) fn flush_latency(&mut self, is_slow: bool) -> Duration {
         match (self.disk_random.permille(30), self.slow_disks) {
+            _ if is_slow => self.disk_random.millis(50, 800),
             (true, _) => self.disk_random.millis(5, 150),
             (false, true) => self.disk_random.millis(5, 60),
             (false, false) => self.disk_random.micros(100, 3000),
@@ -113,7 +227,8 @@ impl Environment {
         let is_forward = matches!(message, Message::Forward { .. });
         self.stats.forwarded += u64::from(is_forward);
         // A forwarded request names no dot, so coordinating it twice would write twice: see the README.
-        let fate = self.network.fate(way.from.0, way.to.0, !is_forward || self.repeat_forwards);
+        let may_repeat = !is_forward || self.sabotage == Some(Sabotage::RepeatForwards);
+        let fate = self.network.fate(way.from.0, way.to.0, may_repeat);
         self.carry_out(fate, || Event::Peer { way, from, to, tag, message: message.clone() })
     }
 
@@ -158,6 +273,11 @@ impl Environment {
 
     pub(crate) fn reply(&mut self, to: ClientRef, response: Response) {
         let delay = self.network.client_delay();
-        self.after(delay, Event::Response { to, response });
+        if self.network.loses_client() {
+            self.stats.lost_clients += 1;
+            self.after(delay, Event::Disconnected { to });
+        } else {
+            self.after(delay, Event::Response { to, response });
+        }
     }
 }

@@ -2,14 +2,15 @@
 //! in. It carries events and does not look into them.
 
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 
 use kvorum_node::{
     ClientRef, ControlInput, ControlMessage, EpochPhase, Input, KeyRange, Message, Op, PeerShard, Request, Response,
     StoredKey,
 };
 
-use crate::faults::Fault;
+use crate::faults::Trouble;
 
 /// The number of a computer of the cluster, from 0.
 pub(crate) type HostIndex = usize;
@@ -30,7 +31,7 @@ pub(crate) enum Event {
     Request { host: HostIndex, from: ClientRef, request: Request },
     /// A client is answered.
     Response { to: ClientRef, response: Response },
-    /// A client's connection breaks, as its node died.
+    /// A client's connection breaks: its node died, or its request or answer was lost.
     Disconnected { to: ClientRef },
     /// A client has waited long enough.
     GiveUp { to: ClientRef },
@@ -38,8 +39,10 @@ pub(crate) enum Event {
     Think { session: usize },
     /// Something inside one process.
     Local { host: HostIndex, life: Life, local: Local },
-    /// Trouble begins or ends.
-    Fault(Fault),
+    /// Trouble begins.
+    Begins(Trouble),
+    /// It ends.
+    Ends(Trouble),
 }
 
 /// From where to where a message goes, and between which lives.
@@ -56,7 +59,7 @@ pub(crate) enum Local {
     /// The control part is handed an input.
     Control(ControlInput),
     /// A machine's timer: 0 is the control part, `i + 1` shard `i`.
-    Timer { machine: usize },
+    Timer { machine: usize, due: Duration },
     /// The disk finds a record now.
     Load { shard: usize, op: Op, key: StoredKey },
     /// The disk reads a range now.
@@ -67,23 +70,47 @@ pub(crate) enum Local {
     FileWritten,
 }
 
+/// A heap of moments, and the events themselves in slots of their own: they are large, and a heap moves what it holds.
 #[derive(Debug, Default)]
 pub(crate) struct Queue {
-    events: BTreeMap<(Duration, u64), Event>,
+    heap: BinaryHeap<Reverse<Moment>>,
+    events: Vec<Option<Event>>,
+    free: Vec<usize>,
     pushed: u64,
+}
+
+/// When, as the how-many-th, and in which slot.
+type Moment = (Duration, u64, usize);
+
+impl Event {
+    /// The process it happens to, if it is one that can stand still.
+    pub(crate) fn host(&self) -> Option<HostIndex> {
+        match self {
+            Self::Peer { way, .. } | Self::Control { way, .. } => Some(way.to.0),
+            Self::Broken { at: host, .. } | Self::Request { host, .. } | Self::Local { host, .. } => Some(*host),
+            Self::Response { .. } | Self::Disconnected { .. } | Self::GiveUp { .. } | Self::Think { .. } => None,
+            Self::Begins(_) | Self::Ends(_) => None,
+        }
+    }
 }
 
 impl Queue {
     pub(crate) fn push(&mut self, at: Duration, event: Event) {
-        self.events.insert((at, self.pushed), event);
+        let slot = self.free.pop().unwrap_or_else(|| {
+            self.events.push(None);
+            self.events.len() - 1
+        });
+        self.events[slot] = Some(event);
+        self.heap.push(Reverse((at, self.pushed, slot)));
         self.pushed += 1;
     }
 
     /// The next event, if it is due by then.
     pub(crate) fn pop_by(&mut self, limit: Duration) -> Option<(Duration, Event)> {
-        let first = self.events.first_entry().filter(|entry| entry.key().0 <= limit)?;
-        let ((at, _), event) = first.remove_entry();
-        Some((at, event))
+        let Reverse((at, _, slot)) = *self.heap.peek().filter(|Reverse((at, ..))| *at <= limit)?;
+        self.heap.pop();
+        self.free.push(slot);
+        Some((at, self.events[slot].take().expect("what is in the heap is in its slot")))
     }
 }
 

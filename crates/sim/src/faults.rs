@@ -1,6 +1,7 @@
-//! The fault schedule: what goes wrong, when, and when it ends, drawn before the run begins. It says what happens;
-//! the world makes it so.
+//! The fault schedule: what goes wrong, when, and for how long, drawn before the run begins. It says what happens; the
+//! world makes it so.
 
+use core::fmt;
 use core::time::Duration;
 
 use crate::config::SimConfig;
@@ -8,163 +9,283 @@ use crate::event::HostIndex;
 use crate::network::{Cut, HostSet, Weather};
 use crate::random::Random;
 
-/// One step of the schedule.
+/// Something that goes wrong for a while.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trouble {
+    /// Its number in the schedule, from 0.
+    pub id: u32,
+    /// When it begins.
+    pub at: Duration,
+    /// How long it lasts.
+    pub lasts: Duration,
+    /// What it is.
+    pub fault: Fault,
+}
+
+/// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The processes of these hosts die at once. Nothing happens to those that are down already.
+    /// The processes of these hosts die at once, with what they had not synced; in the end they start again.
     Crash(HostSet),
-    /// Those of these hosts that are down start again.
-    Restart(HostSet),
-    /// A cut begins.
-    Cut {
-        /// Its number.
-        id: u32,
-        /// What it does.
-        cut: Cut,
+    /// Messages are cut off.
+    Cut(Cut),
+    /// The network loses, repeats and delays messages.
+    Storm(Weather),
+    /// Processes stand still, and do then what they would have done.
+    Pause(HostSet),
+    /// A wall clock is off by this much more.
+    ClockJump {
+        /// Whose.
+        host: HostIndex,
+        /// How far.
+        by_ms: i64,
     },
-    /// A cut ends.
-    Mend {
-        /// Its number.
-        id: u32,
-    },
-    /// The network gets worse, or better.
-    Weather(Weather),
+    /// The log takes much longer to write.
+    SlowDisk(HostIndex),
+    /// The disk is full: nothing can be written. In the end there is room, and a process whose log failed starts
+    /// again.
+    FullDisk(HostIndex),
+    /// The next sync of a log fails. In the end the process starts again.
+    FailedSync(HostIndex),
+    /// The process dies and all data is gone, the clock's ceiling too; identity and layout are kept elsewhere. In the
+    /// end it starts again, with nothing.
+    LostDisk(HostIndex),
+    /// The disk is copied. In the end the process dies, and starts again from the old copy.
+    RestoredDisk(HostIndex),
+}
+
+/// How often each kind of trouble comes: the weights of the kinds among each other. All zero is a calm run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FaultRates {
+    /// The mean time from one fault to the next.
+    pub mean_gap: Duration,
+    /// One process dies.
+    pub crash: u16,
+    /// All die at once, as when the power fails.
+    pub power_failure: u16,
+    /// All of a rack die at once.
+    pub rack_failure: u16,
+    /// Some nodes are cut off from others, one way or both.
+    pub cut: u16,
+    /// A rack is cut off from the others.
+    pub rack_cut: u16,
+    /// The network is bad for a while.
+    pub storm: u16,
+    /// A process stands still.
+    pub pause: u16,
+    /// A wall clock jumps.
+    pub clock_jump: u16,
+    /// A disk is slow.
+    pub slow_disk: u16,
+    /// A disk is full.
+    pub full_disk: u16,
+    /// A log cannot be synced.
+    pub failed_sync: u16,
+    /// A disk is lost, or an old copy of it restored.
+    pub lost_disk: u16,
+    /// How many disks may be lost or restored in all: nothing brings data back yet, so no more than the overlap of the
+    /// quorums can spare.
+    pub losable_disks: u32,
+    /// Of a thousand saves of a state file, so many fail.
+    pub failed_saves_permille: u16,
+    /// Of a thousand reads of the store, so many fail.
+    pub failed_loads_permille: u16,
+    /// Of a thousand requests and of a thousand answers of clients, so many are lost, with their connection.
+    pub lost_clients_permille: u16,
+}
+
+impl FaultRates {
+    /// Nothing happens.
+    pub const NONE: Self = Self {
+        mean_gap: Duration::from_secs(1),
+        crash: 0,
+        power_failure: 0,
+        rack_failure: 0,
+        cut: 0,
+        rack_cut: 0,
+        storm: 0,
+        pause: 0,
+        clock_jump: 0,
+        slow_disk: 0,
+        full_disk: 0,
+        failed_sync: 0,
+        lost_disk: 0,
+        losable_disks: 0,
+        failed_saves_permille: 0,
+        failed_loads_permille: 0,
+        lost_clients_permille: 0,
+    };
+
+    /// Crashes, cuts and storms as they come on a bad day.
+    pub const ORDINARY: Self = Self {
+        mean_gap: Duration::from_millis(500),
+        crash: 40,
+        power_failure: 5,
+        cut: 35,
+        storm: 20,
+        failed_saves_permille: 20,
+        ..Self::NONE
+    };
+
+    /// Some kinds not at all, others seldom or often.
+    pub(crate) fn swarm(random: &mut Random, losable_disks: u32) -> Self {
+        let mut weight = |most: u64| if random.permille(500) { 0 } else { 1 + random.below(most) as u16 };
+        Self {
+            crash: weight(60),
+            power_failure: weight(15),
+            rack_failure: weight(15),
+            cut: weight(60),
+            rack_cut: weight(30),
+            storm: weight(40),
+            pause: weight(40),
+            clock_jump: weight(30),
+            slow_disk: weight(20),
+            full_disk: weight(20),
+            failed_sync: weight(20),
+            // Where quorums can spare some.
+            lost_disk: if losable_disks > 0 { 20 } else { 0 },
+            losable_disks,
+            failed_saves_permille: weight(80),
+            failed_loads_permille: weight(30),
+            lost_clients_permille: weight(40),
+            mean_gap: [200, 400, 800, 1600].map(Duration::from_millis)[random.index(4)],
+        }
+    }
 }
 
 #[derive(Clone, Copy)]
 enum Kind {
     Crash,
     PowerFailure,
+    RackFailure,
     Cut,
+    RackCut,
     Storm,
+    Pause,
+    ClockJump,
+    SlowDisk,
+    FullDisk,
+    FailedSync,
+    LostDisk,
 }
 
 /// Draws what goes wrong between two moments. What begins in that time may end after it.
-pub(crate) fn schedule(
-    config: &SimConfig,
-    random: &mut Random,
-    from: Duration,
-    until: Duration,
-) -> Vec<(Duration, Fault)> {
-    let rates = &config.faults;
+pub(crate) fn schedule(config: &SimConfig, random: &mut Random, from: Duration, until: Duration) -> Vec<Trouble> {
+    let (rates, alone) = (&config.faults, config.nodes == 1);
     let kinds = [
         (Kind::Crash, rates.crash),
         (Kind::PowerFailure, rates.power_failure),
-        (Kind::Cut, rates.cut),
-        (Kind::Storm, rates.storm),
+        (Kind::RackFailure, rates.rack_failure),
+        (Kind::Cut, if alone { 0 } else { rates.cut }),
+        (Kind::RackCut, if alone || config.racks == 1 { 0 } else { rates.rack_cut }),
+        (Kind::Storm, if alone { 0 } else { rates.storm }),
+        (Kind::Pause, rates.pause),
+        (Kind::ClockJump, if config.clocks.max_jump_ms > 0 { rates.clock_jump } else { 0 }),
+        (Kind::SlowDisk, rates.slow_disk),
+        (Kind::FullDisk, rates.full_disk),
+        (Kind::FailedSync, rates.failed_sync),
+        (Kind::LostDisk, if rates.losable_disks > 0 { rates.lost_disk } else { 0 }),
     ];
-    let total: u64 = kinds.iter().map(|(_, weight)| u64::from(*weight)).sum();
-    let mut schedule = Vec::new();
-    let mut at = from;
-    let mean = u64::try_from(rates.mean_gap.as_micros()).unwrap_or(u64::MAX / 4).max(1);
+    let (mut schedule, mut at, mut disks) = (Vec::new(), from, 0);
+    let mean = rates.mean_gap.as_micros() as u64;
     for id in 0.. {
         at += random.micros(0, 2 * mean);
-        if total == 0 || at >= until {
-            break;
+        let Some(kind) = random.weighted(&kinds).filter(|_| at < until) else { break };
+        let (fault, lasts) = draw(kind, config, until - at, random);
+        let loses = matches!(fault, Fault::LostDisk(_) | Fault::RestoredDisk(_));
+        disks += u32::from(loses);
+        if !loses || disks <= rates.losable_disks {
+            schedule.push(Trouble { id, at, lasts, fault });
         }
-        let mut ticket = random.below(total);
-        let drawn = kinds.iter().find(|(_, weight)| {
-            let hit = ticket < u64::from(*weight);
-            ticket = ticket.saturating_sub(u64::from(*weight));
-            hit
-        });
-        let (kind, _) = drawn.expect("the ticket is below the sum of the weights");
-        let (begin, end, lasts) = draw(*kind, id, config.nodes, random);
-        schedule.push((at, begin));
-        schedule.push((at + lasts, end));
     }
-    schedule.sort_by_key(|(at, _)| *at);
+    if let Some(only) = &config.only_faults {
+        schedule.retain(|trouble| only.contains(&trouble.id));
+    }
     schedule
 }
 
-fn draw(kind: Kind, id: u32, hosts: usize, random: &mut Random) -> (Fault, Fault, Duration) {
+/// `left` is how long the time of faults goes on.
+fn draw(kind: Kind, config: &SimConfig, left: Duration, random: &mut Random) -> (Fault, Duration) {
+    let hosts = config.nodes;
     // Most troubles pass quickly; some last until failure detection has taken note of them.
     let lasts = if random.permille(800) { random.millis(1, 500) } else { random.millis(500, 4000) };
-    match kind {
-        Kind::Crash => {
-            let host = HostSet::single(random.index(hosts));
-            (Fault::Crash(host), Fault::Restart(host), lasts)
+    let host = random.index(hosts);
+    let fault = match kind {
+        Kind::Crash => Fault::Crash(HostSet::single(host)),
+        Kind::PowerFailure => return (Fault::Crash(HostSet::first(hosts)), lasts / 2),
+        Kind::RackFailure => Fault::Crash(rack_of(host, config)),
+        Kind::Cut => Fault::Cut(draw_cut(hosts, random)),
+        Kind::RackCut => {
+            let side = rack_of(host, config);
+            let rest = HostSet::first(hosts).without(side);
+            Fault::Cut(Cut { from: side, to: rest, both_ways: random.permille(700), reset: random.permille(350) })
         }
-        Kind::PowerFailure => {
-            let all = HostSet::first(hosts);
-            (Fault::Crash(all), Fault::Restart(all), lasts / 2)
+        Kind::Storm => Fault::Storm(Weather {
+            drop: random.below(250) as u16,
+            repeat: random.below(250) as u16,
+            late: random.below(150) as u16,
+        }),
+        Kind::Pause => Fault::Pause(HostSet::single(host)),
+        Kind::ClockJump => {
+            let most = config.clocks.max_jump_ms;
+            Fault::ClockJump { host, by_ms: random.below(2 * most + 1) as i64 - most as i64 }
         }
-        Kind::Cut => (Fault::Cut { id, cut: draw_cut(hosts, random) }, Fault::Mend { id }, lasts),
-        Kind::Storm => {
-            let weather = Weather {
-                drop: random.below(250) as u16,
-                repeat: random.below(250) as u16,
-                late: random.below(150) as u16,
-            };
-            (Fault::Weather(weather), Fault::Weather(Weather::default()), lasts)
+        Kind::SlowDisk => Fault::SlowDisk(host),
+        Kind::FullDisk => Fault::FullDisk(host),
+        Kind::FailedSync => Fault::FailedSync(host),
+        Kind::LostDisk if random.permille(500) => Fault::LostDisk(host),
+        // A copy is set back while there are faults, or it would be for nothing.
+        Kind::LostDisk => {
+            return (Fault::RestoredDisk(host), random.micros(1, left.as_micros() as u64));
         }
-    }
+    };
+    (fault, lasts)
+}
+
+fn rack_of(host: HostIndex, config: &SimConfig) -> HostSet {
+    (0..config.nodes).filter(|other| other % config.racks == host % config.racks).fold(HostSet::EMPTY, HostSet::with)
 }
 
 fn draw_cut(hosts: usize, random: &mut Random) -> Cut {
     let (both_ways, reset) = (random.permille(500), random.permille(350));
-    if hosts < 2 {
-        return Cut { from: HostSet(0), to: HostSet(0), both_ways, reset };
-    }
     let all = HostSet::first(hosts);
     let victim: HostIndex = random.index(hosts);
     let other = (victim + 1 + random.index(hosts - 1)) % hosts;
-    let (side, rest) = match random.index(4) {
+    let side = match random.index(4) {
         // One against one,
-        0 => (HostSet::single(victim), HostSet::single(other)),
+        0 => return Cut { from: HostSet::single(victim), to: HostSet::single(other), both_ways, reset },
         // any split,
-        1 => {
-            let side = HostSet(random.next() & all.0 & !HostSet::single(other).0 | HostSet::single(victim).0);
-            (side, HostSet(all.0 & !side.0))
-        }
+        1 => (0..hosts)
+            .filter(|host| *host != other && random.permille(500))
+            .fold(HostSet::single(victim), HostSet::with),
         // or one against all.
-        _ => (HostSet::single(victim), HostSet(all.0 & !HostSet::single(victim).0)),
+        _ => HostSet::single(victim),
     };
-    if random.permille(500) {
-        Cut { from: side, to: rest, both_ways, reset }
-    } else {
-        Cut { from: rest, to: side, both_ways, reset }
+    let rest = all.without(side);
+    let (from, to) = if random.permille(500) { (side, rest) } else { (rest, side) };
+    Cut { from, to, both_ways, reset }
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (from, to) = (self.at.as_secs_f64(), (self.at + self.lasts).as_secs_f64());
+        write!(f, "fault {:>3}  {from:>9.6} to {to:>9.6} s  ", self.id)?;
+        match self.fault {
+            Fault::Crash(hosts) => write!(f, "{hosts:?} dead"),
+            Fault::Cut(cut) => write!(f, "{cut}"),
+            Fault::Storm(Weather { drop, repeat, late }) => {
+                write!(f, "storm: of 1000 messages {drop} lost, {repeat} repeated, {late} late")
+            }
+            Fault::Pause(hosts) => write!(f, "{hosts:?} paused"),
+            Fault::ClockJump { host, by_ms } => write!(f, "clock of n{host} off by {by_ms} ms"),
+            Fault::SlowDisk(host) => write!(f, "disk of n{host} slow"),
+            Fault::FullDisk(host) => write!(f, "disk of n{host} full, then restarted if its log failed"),
+            Fault::FailedSync(host) => write!(f, "next sync of n{host} fails, then restarted"),
+            Fault::LostDisk(host) => write!(f, "n{host} dead, its data lost"),
+            Fault::RestoredDisk(host) => write!(f, "n{host} copied, then restarted from that copy"),
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::config::FaultRates;
-    use crate::random::Purpose;
-
-    fn drawn(seed: u64, faults: FaultRates) -> Vec<(Duration, Fault)> {
-        let config = SimConfig { faults, ..SimConfig::from_seed(seed) };
-        schedule(&config, &mut Random::stream(seed, Purpose::Fault), Duration::from_secs(1), Duration::from_secs(60))
-    }
-
-    #[test]
-    fn every_kind_of_trouble_comes_and_whatever_begins_ends() {
-        let schedule = drawn(1, FaultRates::default());
-        let count = |wanted: fn(&Fault) -> bool| schedule.iter().filter(|(_, fault)| wanted(fault)).count();
-        let crashes = count(|fault| matches!(fault, Fault::Crash(_)));
-        let cuts = count(|fault| matches!(fault, Fault::Cut { .. }));
-        assert!(crashes > 10 && cuts > 10 && count(|fault| matches!(fault, Fault::Weather(_))) > 10);
-        assert_eq!(count(|fault| matches!(fault, Fault::Restart(_))), crashes);
-        assert_eq!(count(|fault| matches!(fault, Fault::Mend { .. })), cuts);
-        assert!(schedule.is_sorted_by_key(|(at, _)| *at));
-        assert!(schedule.iter().any(|(_, fault)| matches!(fault, Fault::Crash(hosts) if hosts.0.count_ones() > 1)));
-    }
-
-    #[test]
-    fn cuts_part_hosts_that_there_are() {
-        for hosts in 2..6 {
-            let mut random = Random::stream(hosts as u64, Purpose::Fault);
-            for _ in 0..200 {
-                let cut = draw_cut(hosts, &mut random);
-                assert!(cut.from.0 != 0 && cut.to.0 != 0 && cut.from.0 & cut.to.0 == 0, "{cut:?}");
-                assert_eq!((cut.from.0 | cut.to.0) & !HostSet::first(hosts).0, 0, "{cut:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_calm_run_has_no_faults() {
-        assert_eq!(drawn(1, FaultRates::NONE), []);
-    }
-}
+mod tests;

@@ -8,37 +8,45 @@
 //! | what | where |
 //! |---|---|
 //! | the loop and the phases of a run | [`World`] |
-//! | what a run looks like | [`SimConfig`], [`FaultRates`], [`Sabotage`] |
-//! | what goes wrong, and when | [`Fault`] |
-//! | what clients saw | [`History`], [`Operation`] |
-//! | the verdict | [`durability`], [`LostWrite`], [`Violation`] |
+//! | what a run looks like | [`SimConfig`], [`Mix`], [`Levels`], [`Clocks`] |
+//! | what goes wrong, and when | [`FaultRates`], [`Fault`], [`Trouble`] |
+//! | what is done wrong on purpose | [`Sabotage`] |
+//! | the verdict | [`Violation`]; the checkers are in `kvorum-history` |
 //! | what it came to | [`Report`], [`Stats`] |
+//! | the least of a run that shows a violation | [`shrink`] |
 //!
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
-mod checker;
 mod client;
+mod clock;
 mod config;
 mod disk;
 mod environment;
 mod event;
 mod faults;
-mod history;
 mod network;
 mod process;
 mod random;
 mod report;
+mod sabotage;
+mod shrink;
 mod trace;
+mod verdict;
+mod watch;
+pub mod workload;
 mod world;
 
-pub use checker::{LostWrite, Reason, durability};
-pub use config::{FaultRates, Sabotage, SimConfig};
-pub use faults::Fault;
-pub use history::{Action, History, OpId, Operation, Outcome};
+pub use config::{Clocks, Levels, MOST_NODES, SimConfig};
+pub use faults::{Fault, FaultRates, Trouble};
 pub use network::{Cut, HostSet, Weather};
-pub use report::{Report, Stats, Violation};
+pub use report::{Report, Stats};
+pub use sabotage::Sabotage;
+pub use shrink::shrink;
 pub use trace::TraceSink;
+pub use verdict::Violation;
+pub use watch::Place;
+pub use workload::Mix;
 pub use world::World;
 
 /// Runs one simulation from its beginning to its verdict.

@@ -8,31 +8,57 @@ use core::fmt;
 use core::time::Duration;
 use std::collections::BTreeMap;
 
+use crate::config::MOST_NODES;
 use crate::event::HostIndex;
 use crate::random::Random;
 
 /// Some hosts, as bits.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub struct HostSet(pub u64);
+pub struct HostSet(u128);
 
 impl fmt::Debug for HostSet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries((0..64).filter(|host| self.contains(*host))).finish()
+        let names = (0..MOST_NODES).filter(|host| self.contains(*host)).map(|host| format!("n{host}"));
+        f.write_str(&names.collect::<Vec<_>>().join(" "))
     }
 }
 
 impl HostSet {
+    pub(crate) const EMPTY: Self = Self(0);
+
     pub(crate) fn single(host: HostIndex) -> Self {
         Self(1 << host)
     }
 
     /// So many, from host 0 on.
     pub(crate) fn first(hosts: usize) -> Self {
-        (0..hosts).fold(Self(0), |set, host| Self(set.0 | 1 << host))
+        (0..hosts).fold(Self::EMPTY, Self::with)
     }
 
-    pub(crate) fn contains(self, host: HostIndex) -> bool {
-        self.0 >> host & 1 == 1
+    pub(crate) fn with(self, host: HostIndex) -> Self {
+        Self(self.0 | 1 << host)
+    }
+
+    pub(crate) fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Whether the host is one of them.
+    #[must_use]
+    pub fn contains(self, host: usize) -> bool {
+        host < MOST_NODES && self.0 >> host & 1 == 1
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
     }
 }
 
@@ -47,6 +73,14 @@ pub struct Cut {
     pub both_ways: bool,
     /// Connections break and cannot be made again, so senders know; otherwise messages vanish in silence.
     pub reset: bool,
+}
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let arrow = if self.both_ways || self.reset { "<->" } else { "->" };
+        let how = if self.reset { "connections break" } else { "in silence" };
+        write!(f, "cut {:?} {arrow} {:?}, {how}", self.from, self.to)
+    }
 }
 
 impl Cut {
@@ -84,14 +118,25 @@ pub(crate) enum Fate {
 pub(crate) struct Network {
     random: Random,
     cuts: BTreeMap<u32, Cut>,
+    storms: BTreeMap<u32, Weather>,
+    /// The worst of all storms.
     weather: Weather,
+    /// In a thousand.
+    lost_clients: u16,
     /// Of each host: those whose processes it knows to be gone.
     refused: Vec<HostSet>,
 }
 
 impl Network {
-    pub(crate) fn new(random: Random, hosts: usize) -> Self {
-        Self { random, cuts: BTreeMap::new(), weather: Weather::default(), refused: vec![HostSet(0); hosts] }
+    pub(crate) fn new(random: Random, hosts: usize, lost_clients: u16) -> Self {
+        Self {
+            random,
+            cuts: BTreeMap::new(),
+            storms: BTreeMap::new(),
+            weather: Weather::default(),
+            lost_clients,
+            refused: vec![HostSet::EMPTY; hosts],
+        }
     }
 
     /// Decides about a message. `may_repeat` is not set for what a stream never repeats and no receiver could tell.
@@ -117,10 +162,14 @@ impl Network {
         }
     }
 
-    /// How long it takes between a client and a node. That way is not what is tested: nothing is lost there but with
-    /// a process.
+    /// How long it takes between a client and a node.
     pub(crate) fn client_delay(&mut self) -> Duration {
         self.random.micros(50, 500)
+    }
+
+    /// Whether a client's request or answer is lost, and its connection with it.
+    pub(crate) fn loses_client(&mut self) -> bool {
+        self.random.permille(self.lost_clients)
     }
 
     /// Whether a message that was under way when one of its ends died is lost with it.
@@ -145,19 +194,34 @@ impl Network {
         self.cuts.remove(&id);
     }
 
-    pub(crate) fn set_weather(&mut self, weather: Weather) {
-        self.weather = weather;
+    pub(crate) fn storm(&mut self, id: u32, weather: Weather) {
+        self.storms.insert(id, weather);
+        self.feel_weather();
+    }
+
+    pub(crate) fn end_storm(&mut self, id: u32) {
+        self.storms.remove(&id);
+        self.feel_weather();
+    }
+
+    fn feel_weather(&mut self) {
+        let worst = |a: Weather, b: &Weather| Weather {
+            drop: a.drop.max(b.drop),
+            repeat: a.repeat.max(b.repeat),
+            late: a.late.max(b.late),
+        };
+        self.weather = self.storms.values().fold(Weather::default(), worst);
     }
 
     /// A host has noticed that another's process is gone: until that one is back, sending to it fails at once.
     pub(crate) fn refuse(&mut self, at: HostIndex, gone: HostIndex) {
-        self.refused[at].0 |= HostSet::single(gone).0;
+        self.refused[at] = self.refused[at].with(gone);
     }
 
     /// A process has started on a host; `down` are those without one.
     pub(crate) fn started(&mut self, host: HostIndex, down: HostSet) {
         for refused in &mut self.refused {
-            refused.0 &= !HostSet::single(host).0;
+            *refused = refused.without(HostSet::single(host));
         }
         self.refused[host] = down;
     }
@@ -165,7 +229,9 @@ impl Network {
     /// Nothing is wrong any more, except what hosts that are down bring about.
     pub(crate) fn calm(&mut self) {
         self.cuts.clear();
-        self.weather = Weather::default();
+        self.storms.clear();
+        self.feel_weather();
+        self.lost_clients = 0;
     }
 }
 
@@ -175,7 +241,7 @@ mod tests {
     use crate::random::Purpose;
 
     fn network() -> Network {
-        Network::new(Random::stream(1, Purpose::Network), 3)
+        Network::new(Random::stream(1, Purpose::Network), 3, 0)
     }
 
     fn arrivals(network: &mut Network, from: HostIndex, to: HostIndex) -> usize {
@@ -196,7 +262,12 @@ mod tests {
     #[test]
     fn a_reset_cut_breaks_connections_and_senders_know() {
         let mut network = network();
-        let cut = Cut { from: HostSet::single(0), to: HostSet(0b110), both_ways: true, reset: true };
+        let cut = Cut {
+            from: HostSet::single(0),
+            to: HostSet::first(3).without(HostSet::single(0)),
+            both_ways: true,
+            reset: true,
+        };
         assert_eq!(network.cut(1, cut), [(0, 1), (0, 2), (1, 0), (2, 0)]);
         assert_eq!((network.fate(0, 1, true), network.fate(2, 0, true)), (Fate::Unsent, Fate::Unsent));
         network.calm();
@@ -217,10 +288,13 @@ mod tests {
     #[test]
     fn a_storm_loses_and_repeats() {
         let mut network = network();
-        network.set_weather(Weather { drop: 300, repeat: 300, late: 100 });
+        network.storm(1, Weather { drop: 300, repeat: 100, late: 100 });
+        network.storm(2, Weather { drop: 0, repeat: 300, late: 0 });
         let fates: Vec<Fate> = (0..1000).map(|_| network.fate(0, 1, true)).collect();
         assert!(fates.contains(&Fate::Lost));
         assert!(fates.iter().any(|fate| matches!(fate, Fate::Arrives { again: Some(_), .. })));
         assert!((0..1000).all(|_| !matches!(network.fate(0, 1, false), Fate::Arrives { again: Some(_), .. })));
+        network.end_storm(1);
+        assert!((0..1000).all(|_| network.fate(0, 1, true) != Fate::Lost), "the other storm loses nothing");
     }
 }

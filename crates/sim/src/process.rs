@@ -12,18 +12,20 @@ use kvorum_gossip as gossip;
 use kvorum_node::control::Founding;
 use kvorum_node::{
     ActorId, Address, ClientRef, Control, ControlConfig, ControlEffect, ControlInput, Effect, EpochPhase, Input,
-    Limits, MemberMeta, Message, NodeId, Now, PeerShard, Request, Shard, ShardConfig, ShardIndex, partition_of_message,
-    partition_of_request,
+    Limits, MemberMeta, Message, NodeId, Now, Operation, PeerShard, Request, Shard, ShardConfig, ShardIndex, View,
+    partition_of_message, partition_of_request,
 };
+use kvorum_quorum::Level;
 use kvorum_ring::PartitionId;
 
-use crate::disk::Disk;
+use crate::disk::{Disk, Saving};
 use crate::environment::Environment;
 use crate::event::{HostIndex, Local};
+use crate::sabotage::Sabotage;
+use crate::watch::Place;
 
-/// Virtual time 0 on an exact wall clock, in milliseconds since the Unix epoch.
-const UNIX_EPOCH_MS: u64 = 1_700_000_000_000;
-/// Beyond this, timestamps are refused. It exceeds the clock lease, as it must.
+/// Beyond this, timestamps are refused. It exceeds the clock's lease, and each jump of a clock; not all of them together,
+/// so that now and then nodes refuse each other.
 const MAX_DRIFT_MS: u64 = 30_000;
 /// How long a read waits before it asks one more replica.
 const HEDGE_AFTER: Duration = Duration::from_millis(15);
@@ -37,16 +39,19 @@ pub(crate) struct Settings {
     pub(crate) seeds: Vec<Address>,
     pub(crate) founding: Option<Founding>,
     pub(crate) shards: u16,
-    /// How far the wall clock is off, in milliseconds.
-    pub(crate) skew_ms: i64,
+    pub(crate) rack: usize,
+    pub(crate) limits: Limits,
 }
 
 pub(crate) struct Process {
     host: HostIndex,
-    skew_ms: i64,
     started: Duration,
+    actor: ActorId,
+    limits: Limits,
     control: Control,
     shards: Vec<Shard>,
+    /// The log of a shard failed: it serves no more until the process starts again.
+    log_failed: bool,
     /// When each machine's timer goes off: the control part's, then the shards'.
     timers: Vec<Option<Duration>>,
     /// How long it takes from one thread to another.
@@ -57,13 +62,14 @@ impl Process {
     /// Starts with what the disk holds.
     pub(crate) fn start(settings: &Settings, disk: &mut Disk, env: &mut Environment) -> Self {
         disk.boot += 1;
-        let actor = ActorId(env.identities.next());
+        let fresh = ActorId(env.identities.next());
+        let actor = if env.sabotage == Some(Sabotage::SameActor) { ActorId(settings.id.0) } else { fresh };
         let name: Arc<str> = format!("n{}", settings.host).into();
         let meta = MemberMeta {
             client: format!("{name}:7400").into(),
             name,
             dc: "dc1".into(),
-            rack: "rack1".into(),
+            rack: format!("rack{}", settings.rack).into(),
             weight: 1,
             actor,
             epoch: 0,
@@ -83,7 +89,7 @@ impl Process {
             seed: env.identities.next(),
         };
         let mut effects = Vec::new();
-        let now = wall(env.now, Duration::ZERO, settings.skew_ms);
+        let now = Now { elapsed: Duration::ZERO, unix_ms: env.unix_ms(settings.host) };
         let control = Control::new(config, now, &mut effects);
         let first = effects
             .iter()
@@ -95,15 +101,17 @@ impl Process {
             clock_floor: disk.ceiling,
             max_drift_ms: MAX_DRIFT_MS,
             hedge_after: HEDGE_AFTER,
-            limits: Limits::default(),
+            limits: if env.sabotage == Some(Sabotage::Unlimited) { Limits::default() } else { settings.limits },
             seed: env.identities.next(),
         };
         let configs: Vec<ShardConfig> = (0..settings.shards).map(shard).collect();
         let shards: Vec<Shard> = configs.into_iter().map(|config| Shard::new(config, Arc::clone(&view))).collect();
         let mut process = Self {
             host: settings.host,
-            skew_ms: settings.skew_ms,
             started: env.now,
+            actor,
+            limits: settings.limits,
+            log_failed: false,
             control,
             timers: vec![None; 1 + shards.len()],
             shards,
@@ -123,8 +131,17 @@ impl Process {
         self.shards.iter().map(|shard| (shard.operations(), shard.overlaid_keys()))
     }
 
+    /// Whether it can go on only after a restart.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.log_failed
+    }
+
+    pub(crate) fn view(&self) -> &View {
+        self.shards[0].view()
+    }
+
     fn now(&self, env: &Environment) -> Now {
-        wall(env.now, env.now - self.started, self.skew_ms)
+        Now { elapsed: env.now - self.started, unix_ms: env.unix_ms(self.host) }
     }
 
     fn shard_of(&self, partition: Option<PartitionId>) -> Option<usize> {
@@ -132,7 +149,13 @@ impl Process {
     }
 
     /// A client's request; the shard that owns its partition takes it.
-    pub(crate) fn request(&mut self, from: ClientRef, request: Request, disk: &mut Disk, env: &mut Environment) {
+    pub(crate) fn request(&mut self, from: ClientRef, mut request: Request, disk: &mut Disk, env: &mut Environment) {
+        if env.sabotage == Some(Sabotage::AckAfterOne)
+            && !env.is_calm
+            && let Operation::Put { level, .. } | Operation::Delete { level, .. } = &mut request.operation
+        {
+            *level = Some(Level::One);
+        }
         let shard = self.shard_of(partition_of_request(&request, self.shards[0].view())).unwrap_or(0);
         self.turn(shard, Input::Client { from, request }, disk, env);
     }
@@ -149,6 +172,13 @@ impl Process {
     ) {
         let owner = self.shard_of(partition_of_message(&message, self.shards[0].view()));
         let shard = owner.unwrap_or(usize::from(to.shard.0) % self.shards.len());
+        if env.sabotage == Some(Sabotage::CountTwice)
+            && matches!(message, Message::WriteReply { .. })
+            && let Some(node) = self.view().members.keys().copied().find(|node| *node != from.node && *node != to.node)
+        {
+            let (from, message) = (PeerShard { node, ..from }, message.clone());
+            self.turn(shard, Input::Peer { from, tag, message }, disk, env);
+        }
         self.turn(shard, Input::Peer { from, tag, message }, disk, env);
     }
 
@@ -164,23 +194,30 @@ impl Process {
         match local {
             Local::Shard { shard, input } => self.turn(shard, input, disk, env),
             Local::Control(input) => self.control_turn(input, disk, env),
-            Local::Timer { machine } => self.timer(machine, disk, env),
+            Local::Timer { machine, due } => self.timer(machine, due, disk, env),
             Local::Load { shard, op, key } => {
-                let result = Ok(disk.load(&key));
+                let result = self.load(&key, disk, env);
                 self.turn(shard, Input::Loaded { op, result }, disk, env);
             }
             Local::Scan { shard, op, range, limit_bytes } => {
-                let result = Ok(disk.scan(&range, limit_bytes));
+                let result = self.scan(&range, limit_bytes, disk, env);
                 self.turn(shard, Input::Scanned { op, result }, disk, env);
             }
-            Local::LogFlushed { shard } => {
-                let durable = disk.end_flush(shard, env.now);
-                self.turn(shard, Input::Durable(durable), disk, env);
-            }
+            Local::LogFlushed { shard } => match disk.end_flush(shard, env.now) {
+                Ok(durable) => self.turn(shard, Input::Durable(durable), disk, env),
+                Err(error) => {
+                    env.stats.failed_logs += 1;
+                    self.log_failed = true;
+                    self.turn(shard, Input::LogFailed(error), disk, env);
+                }
+            },
             Local::FileWritten => {
-                let failed = env.disk_random.permille(env.failed_saves);
-                env.stats.failed_saves += u64::from(failed);
-                let (input, more) = disk.end_file(failed);
+                let outcome = match disk.is_full() || env.fails_save() {
+                    false => Saving::Done,
+                    true if env.disk_random.permille(300) => Saving::DoneAllTheSame,
+                    true => Saving::Failed,
+                };
+                let (input, more) = disk.end_file(outcome);
                 if more {
                     self.write_file(env);
                 }
@@ -202,9 +239,11 @@ impl Process {
         disk: &mut Disk,
         env: &mut Environment,
     ) {
+        let mut merges = false;
         loop {
-            self.perform(shard, &mut effects, &mut inputs, disk, env);
+            self.perform(shard, merges, &mut effects, &mut inputs, disk, env);
             let Some(input) = inputs.pop_front() else { break };
+            merges = matches!(&input, Input::Peer { message: Message::Write { .. }, .. });
             env.trace.record(env.now, format_args!("n{}.{shard} <- {input:?}", self.host));
             let now = self.now(env);
             self.shards[shard].handle(now, input, &mut effects);
@@ -212,8 +251,8 @@ impl Process {
         self.end_turn(shard, disk, env);
     }
 
-    fn timer(&mut self, machine: usize, disk: &mut Disk, env: &mut Environment) {
-        if self.timers[machine] != Some(env.now) {
+    fn timer(&mut self, machine: usize, due: Duration, disk: &mut Disk, env: &mut Environment) {
+        if self.timers[machine] != Some(due) {
             return; // An earlier moment was wanted since, and has come.
         }
         self.timers[machine] = None;
@@ -233,9 +272,10 @@ impl Process {
     /// What the turn appended goes to the log as one group, unless one is being written.
     fn end_turn(&mut self, shard: usize, disk: &mut Disk, env: &mut Environment) {
         if disk.begin_flush(shard) {
-            let latency = env.flush_latency();
+            let latency = env.flush_latency(disk.is_slow());
             env.local(self.host, latency, Local::LogFlushed { shard });
         }
+        env.watch.bounds(env.now, Place { host: self.host, shard }, &self.shards[shard], &self.limits);
         self.set_timer(1 + shard, env);
     }
 
@@ -256,12 +296,7 @@ impl Process {
         let Some(at) = next.map(|next| (self.started + next).max(env.now)) else { return };
         if self.timers[machine].is_none_or(|set| at < set) {
             self.timers[machine] = Some(at);
-            env.local(self.host, at - env.now, Local::Timer { machine });
+            env.local(self.host, at - env.now, Local::Timer { machine, due: at });
         }
     }
-}
-
-fn wall(virtual_time: Duration, elapsed: Duration, skew_ms: i64) -> Now {
-    let exact = UNIX_EPOCH_MS + virtual_time.as_millis() as u64;
-    Now { elapsed, unix_ms: exact.saturating_add_signed(skew_ms) }
 }

@@ -56,6 +56,22 @@ impl Random {
         self.below(1000) < u64::from(chance)
     }
 
+    /// One of several things, by their weights; none if all weigh nothing.
+    pub(crate) fn weighted<T: Copy>(&mut self, things: &[(T, u16)]) -> Option<T> {
+        let total: u64 = things.iter().map(|(_, weight)| u64::from(*weight)).sum();
+        if total == 0 {
+            return None;
+        }
+        let mut ticket = self.below(total);
+        for (thing, weight) in things {
+            match ticket.checked_sub(u64::from(*weight)) {
+                Some(rest) => ticket = rest,
+                None => return Some(*thing),
+            }
+        }
+        unreachable!("the ticket is below the sum of the weights")
+    }
+
     /// A duration between two numbers of microseconds, both included.
     pub(crate) fn micros(&mut self, least: u64, most: u64) -> Duration {
         Duration::from_micros(least + self.below(most - least + 1))
@@ -95,5 +111,9 @@ mod tests {
         assert!((0..3).all(|number| drawn.contains(&number)) && drawn.iter().all(|number| *number < 3));
         assert!((0..1000).all(|_| (2..=4).contains(&random.millis(2, 4).as_micros().div_ceil(1000))));
         assert!((0..1000).all(|_| random.permille(1000) && !random.permille(0)));
+        let drawn: Vec<char> = (0..1000).filter_map(|_| random.weighted(&[('a', 1), ('b', 0), ('c', 9)])).collect();
+        let count = |wanted| drawn.iter().filter(|thing| **thing == wanted).count();
+        assert!(drawn.len() == 1000 && count('b') == 0 && (50..200).contains(&count('a')));
+        assert_eq!(random.weighted(&[('a', 0)]), None);
     }
 }

@@ -1,10 +1,16 @@
-//! What a run comes to: counts, the digest of its trace, and what was found wrong. It finds nothing itself.
+//! What a run comes to: counts, the digest of its trace, the fault schedule, and what was found wrong. It finds nothing
+//! itself.
 
 use core::fmt;
 use core::time::Duration;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::checker::LostWrite;
+use kvorum_history::History;
+
 use crate::config::SimConfig;
+use crate::faults::Trouble;
+use crate::verdict::Violation;
 
 /// What happened in a run, counted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -39,13 +45,55 @@ pub struct Stats {
     pub lost_appends: u64,
     /// State files that could not be written.
     pub failed_saves: u64,
+    /// Requests that were refused and tried again elsewhere.
+    pub retried: u64,
+    /// Requests and answers that were lost with their client's connection.
+    pub lost_clients: u64,
+    /// Reads of a store that failed.
+    pub failed_loads: u64,
+    /// Logs that could not be written any more.
+    pub failed_logs: u64,
+    /// Processes that stood still for a while.
+    pub pauses: u64,
+    /// Clocks that jumped.
+    pub clock_jumps: u64,
+    /// Disks that were lost.
+    pub lost_disks: u64,
+    /// Disks that were set back to an old copy.
+    pub restored_disks: u64,
+    /// Histories of which the search for a linearization gave up.
+    pub undecided: u64,
 }
 
 impl Stats {
     /// Adds another run's counts.
     pub fn add(&mut self, other: &Self) {
-        let Self { events, acknowledged, indeterminate, rejected, reads, failed_reads, messages, .. } = other;
-        let Self { dropped, repeated, unsent, forwarded, crashes, cuts, lost_appends, failed_saves, .. } = other;
+        let Self {
+            events,
+            acknowledged,
+            indeterminate,
+            rejected,
+            reads,
+            failed_reads,
+            messages,
+            dropped,
+            repeated,
+            unsent,
+            forwarded,
+            crashes,
+            cuts,
+            lost_appends,
+            failed_saves,
+            retried,
+            lost_clients,
+            failed_loads,
+            failed_logs,
+            pauses,
+            clock_jumps,
+            lost_disks,
+            restored_disks,
+            undecided,
+        } = other;
         self.events += events;
         self.acknowledged += acknowledged;
         self.indeterminate += indeterminate;
@@ -61,6 +109,15 @@ impl Stats {
         self.cuts += cuts;
         self.lost_appends += lost_appends;
         self.failed_saves += failed_saves;
+        self.retried += retried;
+        self.lost_clients += lost_clients;
+        self.failed_loads += failed_loads;
+        self.failed_logs += failed_logs;
+        self.pauses += pauses;
+        self.clock_jumps += clock_jumps;
+        self.lost_disks += lost_disks;
+        self.restored_disks += restored_disks;
+        self.undecided += undecided;
     }
 }
 
@@ -74,62 +131,25 @@ impl fmt::Display for Stats {
         writeln!(f, "reads     {} succeeded, {} failed", self.reads, self.failed_reads)?;
         writeln!(
             f,
+            "clients   {} requests tried again elsewhere, {} requests or answers lost",
+            self.retried, self.lost_clients
+        )?;
+        writeln!(
+            f,
             "messages  {} sent, {} dropped, {} repeated, {} unsent, {} requests forwarded",
             self.messages, self.dropped, self.repeated, self.unsent, self.forwarded
         )?;
+        writeln!(
+            f,
+            "faults    {} crashes that took {} appends, {} cuts, {} pauses, {} clock jumps",
+            self.crashes, self.lost_appends, self.cuts, self.pauses, self.clock_jumps
+        )?;
         write!(
             f,
-            "faults    {} crashes that took {} appends, {} cuts, {} failed saves",
-            self.crashes, self.lost_appends, self.cuts, self.failed_saves
-        )
-    }
-}
-
-/// Something that must not happen.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Violation {
-    /// An acknowledged write was lost.
-    Durability(Box<LostWrite>),
-    /// After the faults had ended, a node did not get ready in time.
-    NotReady {
-        /// The node.
-        node: usize,
-    },
-    /// After the faults had ended and all nodes were ready, a key could not be read through a node in time.
-    Unreadable {
-        /// The node.
-        node: usize,
-        /// The number of the key.
-        key: usize,
-    },
-    /// When all was quiet, a shard still held operations, or records that it took for not yet durable.
-    Unfinished {
-        /// The node.
-        node: usize,
-        /// Its shard.
-        shard: usize,
-        /// Operations in flight.
-        operations: usize,
-        /// Keys in its overlay.
-        overlaid: usize,
-    },
-}
-
-impl fmt::Display for Violation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Durability(lost) => write!(f, "an acknowledged write was lost:\n{lost}"),
-            Self::NotReady { node } => write!(f, "n{node} did not get ready after the faults had ended"),
-            Self::Unreadable { node, key } => {
-                write!(f, "key-{key} could not be read through n{node} after the faults had ended")
-            }
-            Self::Unfinished { node, shard, operations, overlaid } => {
-                write!(
-                    f,
-                    "n{node}.{shard} still holds {operations} operations and {overlaid} overlaid keys when all is quiet"
-                )
-            }
-        }
+            "disks     {} saves, {} loads and {} logs failed, {} disks lost, {} set back",
+            self.failed_saves, self.failed_loads, self.failed_logs, self.lost_disks, self.restored_disks
+        )?;
+        if self.undecided > 0 { write!(f, "\nundecided {} linearizations", self.undecided) } else { Ok(()) }
     }
 }
 
@@ -142,44 +162,76 @@ pub struct Report {
     pub stats: Stats,
     /// How long it took, in virtual time.
     pub virtual_time: Duration,
-    /// Of everything that was delivered and wanted: equal for equal runs.
+    /// Of everything that was delivered and wanted: equal for equal runs. Of nothing, if the run was not traced.
     pub digest: u64,
-    /// How many lines the trace has.
+    /// How many lines the trace has, if it was traced.
     pub trace_lines: u64,
+    /// What went wrong, and when.
+    pub schedule: Vec<Trouble>,
+    /// What the clients asked and were told, in nanoseconds of virtual time.
+    pub history: History<Arc<str>>,
+    /// The node that each operation of the history was asked of first.
+    pub asked: Vec<usize>,
     /// What was found wrong.
     pub violations: Vec<Violation>,
 }
 
 impl Report {
-    /// The first few things found wrong, and how to see them again; for the message of a failed test.
+    /// The first of each kind of thing found wrong, the faults that led to it, and how to see it again; for the message of a
+    /// failed test.
     #[must_use]
     pub fn complaint(&self) -> String {
-        let mut text = format!("{} violations; replay with: {}", self.violations.len(), self.config.replay());
-        for violation in self.violations.iter().take(3) {
+        let mut kinds: BTreeMap<&str, Vec<&Violation>> = BTreeMap::new();
+        for violation in &self.violations {
+            kinds.entry(violation.kind()).or_default().push(violation);
+        }
+        let counts: Vec<String> = kinds.iter().map(|(kind, found)| format!("{} of {kind}", found.len())).collect();
+        let mut text = format!("violations: {}; replay with: {}", counts.join(", "), self.config.replay());
+        for violation in kinds.values().map(|found| found[0]) {
             text.push_str(&format!("\n{violation}"));
+            for id in violation.witnesses() {
+                text.push_str(&format!("\n  #{} was asked of n{}", id.0, self.asked[id.0]));
+            }
+        }
+        for trouble in &self.schedule {
+            text.push_str(&format!("\n{trouble}"));
         }
         text
     }
 }
 
 impl SimConfig {
-    /// The command that shows this run again, as far as the command line can say it.
+    /// The command that shows this run again; if the command line cannot say all that makes it, it tells so, and what
+    /// the run is.
     #[must_use]
     pub fn replay(&self) -> String {
         let drawn = Self::from_seed(self.seed);
         let mut command = format!("cargo run -p kvorum-sim -- --seed {}", self.seed);
+        let mut said = drawn.clone();
         if self.nodes != drawn.nodes {
+            said = said.with_nodes(self.nodes);
             command.push_str(&format!(" --nodes {}", self.nodes));
         }
-        if self.replication != drawn.clone().with_nodes(self.nodes).replication {
+        if self.replication != said.replication {
+            said = said.with_replication(self.replication, self.nodes);
             command.push_str(&format!(" --replication {}", self.replication));
         }
         if self.ticks != drawn.ticks {
             command.push_str(&format!(" --ticks {}", self.ticks));
         }
-        if let Some(sabotage) = self.sabotage {
-            command.push_str(&format!(" (with sabotage: {sabotage:?})"));
+        if let Some(only) = &self.only_faults {
+            let ids: Vec<String> = only.iter().map(u32::to_string).collect();
+            command.push_str(&format!(" --only-faults={}", ids.join(",")));
         }
-        command + " --trace"
+        if let Some(sabotage) = self.sabotage {
+            command.push_str(&format!(" --sabotage {}", sabotage.name()));
+        }
+        command.push_str(" --trace");
+        let Self { ticks, only_faults, sabotage, traced, .. } = self.clone();
+        let said = Self { ticks, only_faults, sabotage, traced, ..said };
+        if format!("{said:?}") != format!("{self:?}") {
+            command.push_str(&format!(" (not quite: it was {self:?})"));
+        }
+        command
     }
 }

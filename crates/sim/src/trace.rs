@@ -9,6 +9,8 @@ pub type TraceSink = Box<dyn FnMut(&str)>;
 
 /// The digest of a run so far, and who is shown its lines.
 pub(crate) struct Trace {
+    /// Whether anybody wants to know.
+    on: bool,
     digest: Fnv,
     lines: u64,
     sink: Option<TraceSink>,
@@ -38,12 +40,16 @@ impl Fnv {
 }
 
 impl Trace {
-    pub(crate) fn new(sink: Option<TraceSink>) -> Self {
-        Self { digest: Fnv(0xcbf2_9ce4_8422_2325), lines: 0, sink }
+    /// A trace that is not `on` records nothing, unless somebody is shown it.
+    pub(crate) fn new(on: bool, sink: Option<TraceSink>) -> Self {
+        Self { on: on || sink.is_some(), digest: Fnv(0xcbf2_9ce4_8422_2325), lines: 0, sink }
     }
 
     /// Records one line at a moment of virtual time.
     pub(crate) fn record(&mut self, now: Duration, line: fmt::Arguments<'_>) {
+        if !self.on {
+            return;
+        }
         self.lines += 1;
         self.digest.fold(now.as_nanos() as u64);
         self.digest.write_fmt(line).expect("hashing cannot fail, and nor does a Debug implementation");
@@ -68,7 +74,7 @@ mod tests {
     use std::rc::Rc;
 
     fn digest(lines: &[(u64, &str)]) -> u64 {
-        let mut trace = Trace::new(None);
+        let mut trace = Trace::new(true, None);
         for (at, line) in lines {
             trace.record(Duration::from_millis(*at), format_args!("{line}"));
         }
@@ -88,7 +94,7 @@ mod tests {
     fn a_sink_is_shown_the_lines() {
         let lines = Rc::new(RefCell::new(Vec::new()));
         let seen = Rc::clone(&lines);
-        let mut trace = Trace::new(Some(Box::new(move |line: &str| seen.borrow_mut().push(line.to_owned()))));
+        let mut trace = Trace::new(false, Some(Box::new(move |line: &str| seen.borrow_mut().push(line.to_owned()))));
         trace.record(Duration::from_millis(1500), format_args!("n{} wakes", 0));
         assert_eq!(*lines.borrow(), ["    1.500000 n0 wakes"]);
     }

@@ -2,6 +2,7 @@
 //! calm in which everything must heal, then the last reads and the verdict. It decides nothing about time or chance
 //! itself: those are drawn elsewhere.
 
+mod heal;
 mod trouble;
 
 use core::time::Duration;
@@ -11,28 +12,21 @@ use kvorum_node::{ClusterId, NodeId};
 use kvorum_ring::{Partitions, Replication};
 
 use crate::SimConfig;
-use crate::checker;
 use crate::client::Clients;
 use crate::disk::Disk;
 use crate::environment::Environment;
 use crate::event::{Event, HostIndex};
-use crate::faults;
-use crate::history::{History, OpId, Outcome};
+use crate::faults::{self, Trouble};
 use crate::process::{Process, Settings};
 use crate::random::{Purpose, Random};
-use crate::report::{Report, Violation};
+use crate::report::Report;
 use crate::trace::TraceSink;
+use crate::verdict::{Violation, judge};
 
 /// How long after the last fault, or the start of a calm founding, every node may take to get ready.
 const READY_WITHIN: Duration = Duration::from_secs(30);
-/// How long the last reads may take after that, with all their attempts.
-const READ_WITHIN: Duration = Duration::from_secs(30);
-/// How long the last reads wait for one answer.
-const READ_TIMEOUT: Duration = Duration::from_secs(1);
-/// Longer than any request may last, so that nothing is under way any more.
-const QUIET: Duration = Duration::from_secs(4);
 /// How often a condition is looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+const LOOK_EVERY: Duration = Duration::from_millis(10);
 
 /// A simulated cluster.
 pub struct World {
@@ -40,6 +34,7 @@ pub struct World {
     env: Environment,
     hosts: Vec<Host>,
     clients: Clients,
+    schedule: Vec<Trouble>,
     violations: Vec<Violation>,
 }
 
@@ -60,7 +55,6 @@ impl World {
         config.check();
         let partitions = Partitions::new(config.partitions).expect("the configuration was checked");
         let mut env = Environment::new(&config, sink);
-        let mut shape = Random::stream(config.seed.rotate_left(32), Purpose::Shape);
         let founding = Founding {
             nodes: config.nodes as u32,
             partitions,
@@ -77,14 +71,15 @@ impl World {
                 seeds: if founder { Vec::new() } else { vec![env.address(0)] },
                 founding: founder.then(|| founding.clone()),
                 shards: config.shards,
-                skew_ms: shape.below(2 * config.max_skew_ms + 1) as i64 - config.max_skew_ms as i64,
+                rack: host % config.racks,
+                limits: config.limits,
             };
             let saved = SavedState { cluster: founder.then_some(cluster), ..SavedState::default() };
             Host { settings, disk: Disk::new(saved, usize::from(config.shards), config.sabotage), process: None }
         };
         let hosts = (0..config.nodes).map(host).collect();
         let clients = Clients::new(&config, partitions);
-        Self { config, env, hosts, clients, violations: Vec::new() }
+        Self { config, env, hosts, clients, schedule: Vec::new(), violations: Vec::new() }
     }
 
     /// Lives through the whole run. Should it panic, the seed is told.
@@ -97,57 +92,34 @@ impl World {
             self.expect_ready(ready);
         }
         self.live_through_faults();
-        self.heal();
-        self.violations.extend(
-            checker::durability(self.clients.history()).into_iter().map(|lost| Violation::Durability(Box::new(lost))),
-        );
+        let calm = self.heal();
+        let Environment { watch, stats, .. } = &mut self.env;
+        judge(&self.config, self.clients.history(), watch, calm, stats, &mut self.violations);
         Report {
             config: self.config,
             stats: self.env.stats,
             virtual_time: self.env.now,
             digest: self.env.trace.digest(),
             trace_lines: self.env.trace.lines(),
+            schedule: self.schedule,
+            asked: self.clients.asked().to_vec(),
+            history: self.clients.into_history(),
             violations: self.violations,
         }
-    }
-
-    /// What the clients have seen so far.
-    #[must_use]
-    pub fn history(&self) -> &History {
-        self.clients.history()
     }
 
     fn live_through_faults(&mut self) {
         let until = self.env.now + Duration::from_millis(self.config.ticks);
         let mut random = Random::stream(self.config.seed, Purpose::Fault);
-        for (at, fault) in faults::schedule(&self.config, &mut random, self.env.now, until) {
-            if at < until {
-                self.env.queue.push(at, Event::Fault(fault));
+        self.schedule = faults::schedule(&self.config, &mut random, self.env.now, until);
+        for trouble in &self.schedule {
+            self.env.queue.push(trouble.at, Event::Begins(*trouble));
+            if trouble.at + trouble.lasts < until {
+                self.env.queue.push(trouble.at + trouble.lasts, Event::Ends(*trouble));
             }
         }
         self.clients.start(&mut self.env);
         self.run_to(until);
-    }
-
-    /// The faults are over. Every node must get ready, every key be readable through every node, and in the end
-    /// nothing be left half done.
-    fn heal(&mut self) {
-        self.env.trace.record(self.env.now, format_args!("calm"));
-        self.env.network.calm();
-        self.env.failed_saves = 0;
-        self.clients.stop();
-        self.start_all();
-        let ready = self.run_until(READY_WITHIN, Self::all_ready);
-        self.expect_ready(ready);
-        self.read_everything();
-        self.run_to(self.env.now + QUIET);
-        for (node, host) in self.hosts.iter().enumerate() {
-            let shards = host.process.iter().flat_map(Process::unfinished).enumerate();
-            let unfinished = shards.filter(|(_, (operations, overlaid))| operations + overlaid > 0);
-            let violation =
-                |(shard, (operations, overlaid))| Violation::Unfinished { node, shard, operations, overlaid };
-            self.violations.extend(unfinished.map(violation));
-        }
     }
 
     fn all_ready(&self) -> bool {
@@ -160,28 +132,6 @@ impl World {
                 self.hosts.iter().enumerate().filter(|(_, host)| !host.process.as_ref().is_some_and(Process::is_ready));
             self.violations.extend(late.map(|(node, _)| Violation::NotReady { node }));
         }
-    }
-
-    /// Reads every key through every node, again where it fails, for as long as that may take.
-    fn read_everything(&mut self) {
-        let until = self.env.now + READ_WITHIN;
-        let keys = self.config.keys;
-        let mut missing: Vec<(HostIndex, usize)> =
-            (0..self.hosts.len()).flat_map(|host| (0..keys).map(move |key| (host, key))).collect();
-        while !missing.is_empty() && self.env.now < until {
-            let asked: Vec<(HostIndex, usize, OpId)> = missing
-                .into_iter()
-                .map(|(host, key)| (host, key, self.clients.read_once(host, key, READ_TIMEOUT, &mut self.env)))
-                .collect();
-            let outcome = |world: &Self, id: OpId| world.clients.history().operations()[id.0].outcome;
-            self.run_until(2 * READ_TIMEOUT, |world| {
-                asked.iter().all(|(.., id)| outcome(world, *id) != Outcome::Pending)
-            });
-            let failed =
-                asked.into_iter().filter(|(.., id)| matches!(outcome(self, *id), Outcome::Pending | Outcome::Failed));
-            missing = failed.map(|(host, key, _)| (host, key)).collect();
-        }
-        self.violations.extend(missing.into_iter().map(|(node, key)| Violation::Unreadable { node, key }));
     }
 
     fn run_until(&mut self, at_most: Duration, mut done: impl FnMut(&Self) -> bool) -> bool {
@@ -207,6 +157,7 @@ impl World {
 
     fn happen(&mut self, event: Event) {
         let env = &mut self.env;
+        let Some(event) = env.put_off(event) else { return };
         match event {
             Event::Peer { way, from, to, tag, message } => {
                 if env.arrives(way) {
@@ -247,7 +198,8 @@ impl World {
                     process.local(local, disk, env);
                 }
             }
-            Event::Fault(fault) => self.trouble(fault),
+            Event::Begins(trouble) => self.begin(trouble),
+            Event::Ends(trouble) => self.end(trouble),
         }
     }
 }

@@ -1,36 +1,78 @@
-//! Whole runs: that healthy clusters pass, that broken ones are found out, and that a seed repeats itself. The
+//! Whole runs: that healthy clusters pass, that each lie of the shell is found out, and that a seed repeats itself. The
 //! parts have their own tests beside them.
 
+use core::ops::Range;
 use core::time::Duration;
+use std::collections::BTreeSet;
 
+use kvorum_history::quorum::stale_reads;
 use kvorum_quorum::Level;
-use kvorum_sim::{FaultRates, Report, Sabotage, SimConfig, Stats, Violation, run};
+use kvorum_sim::{Clocks, FaultRates, Levels, Mix, Report, Sabotage, SimConfig, Stats, Violation, run, shrink};
 
 fn assert_clean(report: &Report) {
     assert!(report.violations.is_empty(), "{}", report.complaint());
 }
 
-#[test]
-fn fifty_seeds_lose_no_acknowledged_write() {
+fn all_are_clean(seeds: Range<u64>) {
     let mut total = Stats::default();
-    for seed in 0..50 {
+    for seed in seeds {
         let report = run(SimConfig::from_seed(seed));
         assert_clean(&report);
         total.add(&report.stats);
     }
     // It says something only if there was something to lose, and enough went wrong to lose it.
-    assert!(total.acknowledged > 10_000 && total.reads > 10_000, "{total}");
-    assert!(total.crashes > 200 && total.cuts > 100 && total.lost_appends > 50, "{total}");
-    assert!(total.dropped > 1000 && total.repeated > 1000 && total.unsent > 1000, "{total}");
-    assert!(total.forwarded > 1000 && total.indeterminate > 500 && total.failed_saves > 10, "{total}");
+    assert!(total.acknowledged > 30_000 && total.reads > 30_000, "{total}");
+    assert!(total.indeterminate > 5000 && total.rejected > 5000 && total.forwarded > 5000, "{total}");
+    assert!(total.dropped > 5000 && total.repeated > 1000 && total.unsent > 5000, "{total}");
+    assert!(total.retried > 1000 && total.lost_clients > 500, "{total}");
+    assert!(total.crashes > 500 && total.cuts > 200 && total.lost_appends > 500, "{total}");
+    assert!(total.pauses > 100 && total.clock_jumps > 50, "{total}");
+    assert!(total.failed_saves > 30 && total.failed_loads > 500 && total.failed_logs > 100, "{total}");
+    assert!(total.lost_disks > 3 && total.restored_disks > 3, "{total}");
+    assert_eq!(total.undecided, 0, "{total}");
+}
+
+// Five hundred seeds, in four parts that run side by side.
+
+#[test]
+fn seeds_0_to_125_keep_every_promise() {
+    all_are_clean(0..125);
+}
+
+#[test]
+fn seeds_125_to_250_keep_every_promise() {
+    all_are_clean(125..250);
+}
+
+#[test]
+fn seeds_250_to_375_keep_every_promise() {
+    all_are_clean(250..375);
+}
+
+#[test]
+fn seeds_375_to_500_keep_every_promise() {
+    all_are_clean(375..500);
+}
+
+/// A run in which nothing goes wrong.
+fn calm(config: SimConfig) -> SimConfig {
+    SimConfig {
+        faults: FaultRates::NONE,
+        limits: kvorum_node::Limits::default(),
+        clocks: Clocks { max_skew_ms: 50, max_jump_ms: 0 },
+        mix: Mix::ORDINARY,
+        rough_start: false,
+        slow_disks: false,
+        ..config
+    }
 }
 
 #[test]
 fn a_calm_cluster_acknowledges_almost_everything() {
     for (seed, nodes) in [(1, 1), (2, 2), (3, 3), (4, 5)] {
-        let drawn = SimConfig::from_seed(seed).with_nodes(nodes);
-        let report =
-            run(SimConfig { faults: FaultRates::NONE, ticks: 3000, rough_start: false, slow_disks: false, ..drawn });
+        let replication = nodes.min(3) as u8;
+        let drawn = SimConfig::from_seed(seed).with_replication(replication, nodes).with_levels(Levels::QUORUM);
+        let report = run(calm(SimConfig { ticks: 3000, ..drawn }));
         assert_clean(&report);
         let Stats { acknowledged, indeterminate, rejected, failed_reads, .. } = report.stats;
         assert!(acknowledged > 100, "{}", report.stats);
@@ -40,78 +82,187 @@ fn a_calm_cluster_acknowledges_almost_everything() {
 }
 
 #[test]
-fn five_replicas_lose_no_acknowledged_write() {
-    for seed in 0..10 {
-        assert_clean(&run(SimConfig { replication: 5, ..SimConfig::from_seed(seed).with_nodes(5) }));
-    }
+fn a_hundred_nodes_found_a_cluster_and_serve() {
+    let report = run(calm(SimConfig { ticks: 1000, ..SimConfig::from_seed(3).with_nodes(100) }));
+    assert_clean(&report);
+    assert!(report.stats.acknowledged > 50, "{}", report.stats);
 }
 
-/// Breaks the system, and wants to see it found out within so many seeds.
-fn is_found_out(seeds: u64, break_it: impl Fn(SimConfig) -> SimConfig) {
-    let lost =
-        |report: &Report| report.violations.iter().any(|violation| matches!(violation, Violation::Durability(_)));
-    let found = (0..seeds).find(|seed| lost(&run(break_it(SimConfig::from_seed(*seed)))));
-    assert!(found.is_some(), "{seeds} seeds did not show that the system is broken");
+/// Breaks the system, and wants to see it found out within so many seeds, by a checker of one of these kinds.
+fn is_found_out(seeds: u64, by: &[&str], break_it: impl Fn(SimConfig) -> SimConfig) -> Report {
+    let found = (0..seeds)
+        .map(|seed| run(break_it(SimConfig::from_seed(seed))))
+        .find(|report| report.violations.iter().any(|violation| by.contains(&violation.kind())));
+    found.unwrap_or_else(|| panic!("{seeds} seeds did not show that the system is broken"))
 }
 
-#[test]
-fn a_log_that_is_not_synced_is_found_out() {
-    is_found_out(10, |config| SimConfig { sabotage: Some(Sabotage::NoSync), ..config });
-}
-
-#[test]
-fn a_disk_that_is_wiped_at_restart_is_found_out() {
-    is_found_out(5, |config| SimConfig { sabotage: Some(Sabotage::WipedAtRestart), ..config });
+fn lie(sabotage: Sabotage) -> impl Fn(SimConfig) -> SimConfig {
+    move |config| SimConfig { sabotage: Some(sabotage), ..config }
 }
 
 #[test]
-fn a_network_that_repeats_forwarded_requests_is_found_out() {
-    let stormy = FaultRates { mean_gap: Duration::from_millis(200), storm: 1, ..FaultRates::NONE };
-    is_found_out(40, |config| SimConfig {
-        sabotage: Some(Sabotage::RepeatForwards),
-        faults: stormy,
-        ..config.with_nodes(5)
+fn an_acknowledgement_before_the_log_is_durable_is_found_out() {
+    is_found_out(500, &["durability"], lie(Sabotage::DurableTooEarly));
+}
+
+#[test]
+fn an_actor_that_outlives_its_process_is_found_out() {
+    is_found_out(500, &["tenure"], lie(Sabotage::SameActor));
+}
+
+#[test]
+fn replicas_that_overwrite_instead_of_merging_are_found_out() {
+    is_found_out(500, &["durability"], lie(Sabotage::Overwrite));
+}
+
+#[test]
+fn writes_that_do_not_wait_for_w_replicas_are_found_out() {
+    is_found_out(500, &["durability"], lie(Sabotage::AckAfterOne));
+    is_found_out(500, &["quorum"], lie(Sabotage::AckAfterOne));
+}
+
+#[test]
+fn a_store_that_forgets_what_it_said_to_be_durable_is_found_out() {
+    is_found_out(500, &["durability"], lie(Sabotage::ForgottenRecords));
+    is_found_out(500, &["convergence"], lie(Sabotage::ForgottenRecords));
+}
+
+#[test]
+fn one_disk_more_than_the_quorums_can_spare_is_found_out() {
+    is_found_out(500, &["durability", "quorum"], |config| {
+        let config = config.with_nodes(3).with_replication(3, 3).with_levels(Levels::QUORUM);
+        let faults = FaultRates { lost_disk: 20, losable_disks: 1, ..FaultRates::NONE };
+        SimConfig { faults, ..config }
     });
 }
 
 #[test]
-fn levels_that_do_not_overlap_are_found_out() {
-    is_found_out(5, |config| SimConfig { levels: (Level::One, Level::One), ..config });
+fn an_answer_that_counts_twice_is_found_out() {
+    is_found_out(500, &["durability"], lie(Sabotage::CountTwice));
 }
 
 #[test]
-fn a_seed_repeats_itself_and_no_other() {
-    let short = |seed| run(SimConfig { ticks: 3000, ..SimConfig::from_seed(seed) });
+fn a_network_that_repeats_forwarded_requests_is_found_out() {
+    is_found_out(500, &["durability", "quorum"], lie(Sabotage::RepeatForwards));
+}
+
+#[test]
+fn a_disk_that_is_wiped_at_every_restart_is_found_out() {
+    is_found_out(500, &["durability"], lie(Sabotage::WipedAtRestart));
+}
+
+#[test]
+fn a_log_whose_failure_is_hidden_is_found_out() {
+    is_found_out(500, &["durability"], lie(Sabotage::FailureHidden));
+}
+
+#[test]
+fn bounds_that_a_node_does_not_know_of_are_found_out_to_be_broken() {
+    let outgrown: BTreeSet<&str> = (0..500)
+        .flat_map(|seed| run(lie(Sabotage::Unlimited)(SimConfig::from_seed(seed))).violations)
+        .filter_map(|violation| if let Violation::Unbounded(exceeded) = violation { Some(exceeded.what) } else { None })
+        .collect();
+    assert_eq!(outgrown, BTreeSet::from(["operations", "undurable bytes"]));
+}
+
+#[test]
+fn a_register_that_forgets_is_not_linearizable() {
+    is_found_out(500, &["linearizability"], lie(Sabotage::DurableTooEarly));
+}
+
+#[test]
+fn the_checker_that_finds_no_stale_read_where_quorums_overlap_finds_some_where_they_do_not() {
+    let with = |read, write| {
+        let levels = Levels { read, write };
+        move |seed| run(SimConfig::from_seed(seed).with_nodes(3).with_replication(3, 3).with_levels(levels))
+    };
+    let stale = |report: &Report| stale_reads(&report.history, |_| true).len();
+    for (read, write) in [(Level::One, Level::One), (Level::One, Level::Quorum), (Level::Quorum, Level::One)] {
+        let found: usize = (0..20).map(with(read, write)).map(|report| stale(&report)).sum();
+        assert!(found > 0, "R = {read}, W = {write} leaves room for stale reads");
+    }
+    for (read, write) in [(Level::Quorum, Level::Quorum), (Level::One, Level::All), (Level::All, Level::Quorum)] {
+        let found: usize = (0..20).map(with(read, write)).map(|report| stale(&report)).sum();
+        assert_eq!(found, 0, "R = {read}, W = {write} leaves no room for stale reads");
+    }
+}
+
+#[test]
+fn twenty_seeds_repeat_themselves_and_no_other() {
+    let traced = |seed| run(SimConfig { ticks: 3000, traced: true, ..SimConfig::from_seed(seed) });
     let mut digests = Vec::new();
-    for seed in 0..6 {
-        let (first, second) = (short(seed), short(seed));
+    for seed in 0..20 {
+        let (first, second) = (traced(seed), traced(seed));
         assert_eq!(
             (first.digest, first.trace_lines, first.stats),
             (second.digest, second.trace_lines, second.stats),
             "seed {seed}"
         );
-        assert!(first.trace_lines > 1000);
+        assert_eq!(first.history.operations(), second.history.operations(), "seed {seed}");
+        assert!(first.trace_lines > 100, "seed {seed} has {} lines", first.trace_lines);
         digests.push(first.digest);
     }
     digests.sort_unstable();
     digests.dedup();
-    assert_eq!(digests.len(), 6, "different seeds live different lives");
+    assert_eq!(digests.len(), 20, "different seeds live different lives");
 }
 
 #[test]
-fn showing_the_trace_changes_nothing() {
+fn showing_the_trace_or_keeping_its_digest_changes_nothing() {
     let config = SimConfig { ticks: 1000, ..SimConfig::from_seed(7) };
     let lines = std::rc::Rc::new(std::cell::Cell::new(0));
     let counter = std::rc::Rc::clone(&lines);
     let shown =
         kvorum_sim::World::new(config.clone(), Some(Box::new(move |_: &str| counter.set(counter.get() + 1)))).run();
-    assert_eq!(shown.digest, run(config).digest);
-    assert_eq!(lines.get(), shown.trace_lines);
+    let traced = run(SimConfig { traced: true, ..config.clone() });
+    let untraced = run(config);
+    assert_eq!((shown.digest, lines.get()), (traced.digest, traced.trace_lines));
+    assert_eq!((untraced.stats, untraced.trace_lines), (traced.stats, 0));
 }
 
 #[test]
-fn a_complaint_tells_how_to_see_it_again() {
+fn a_bad_run_shrinks_to_a_short_one_with_few_faults() {
+    let found = is_found_out(500, &["durability"], lie(Sabotage::WipedAtRestart));
+    let (before, faults, kind) = (found.config.ticks, found.schedule.len(), found.violations[0].kind());
+    let least = shrink(found, 100);
+    assert!(least.violations.iter().any(|violation| violation.kind() == kind));
+    assert!(least.config.ticks < before / 2 && least.schedule.len() < faults, "{}", least.complaint());
+    let again = run(least.config.clone());
+    assert_eq!(again.stats, least.stats, "the least run is one that can be replayed");
+}
+
+#[test]
+fn a_complaint_tells_how_to_see_it_again_and_what_went_wrong() {
     let config = SimConfig { ticks: 77, ..SimConfig::from_seed(3) };
     assert_eq!(config.replay(), "cargo run -p kvorum-sim -- --seed 3 --ticks 77 --trace");
     assert_eq!(SimConfig::from_seed(3).replay(), "cargo run -p kvorum-sim -- --seed 3 --trace");
+    let some = SimConfig { only_faults: Some(vec![1, 5]), sabotage: Some(Sabotage::SameActor), ..config };
+    let replay = "cargo run -p kvorum-sim -- --seed 3 --ticks 77 --only-faults=1,5 --sabotage same-actor --trace";
+    assert_eq!(some.replay(), replay);
+    let wiped = |seed| SimConfig { sabotage: Some(Sabotage::WipedAtRestart), ..SimConfig::from_seed(seed) };
+    let report = (0..50).map(|seed| run(wiped(seed))).find(|report| !report.violations.is_empty());
+    let complaint = report.expect("wiped disks lose writes").complaint();
+    assert!(complaint.contains("replay with: cargo run") && complaint.contains("fault   0"), "{complaint}");
+    assert!(complaint.contains("was asked of n"), "{complaint}");
+}
+
+#[test]
+fn what_stands_still_goes_on_in_the_order_it_was_told() {
+    // Pauses overlap here, and some last until the calm. A shard that was handed an old view after a new one would
+    // never again serve.
+    let faults = FaultRates { mean_gap: Duration::from_millis(100), pause: 20, crash: 3, ..FaultRates::NONE };
+    for seed in 0..20 {
+        let drawn = SimConfig::from_seed(seed).with_nodes(3).with_replication(3, 3).with_levels(Levels::QUORUM);
+        let report = run(SimConfig { ticks: 3000, ..SimConfig { faults, ..calm(drawn) } });
+        assert_clean(&report);
+        assert!(report.stats.pauses > 5, "{}", report.stats);
+    }
+}
+
+#[test]
+fn faults_end_and_the_cluster_heals_even_after_a_rough_start() {
+    let faults = FaultRates { mean_gap: Duration::from_millis(200), ..FaultRates::ORDINARY };
+    for seed in 0..20 {
+        assert_clean(&run(SimConfig { rough_start: true, faults, ticks: 3000, ..SimConfig::from_seed(seed) }));
+    }
 }

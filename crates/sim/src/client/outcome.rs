@@ -1,31 +1,35 @@
 //! What a client concludes from an answer, and nothing more than that.
 
+use kvorum_history::{OpId, Outcome, Version};
 use kvorum_node::{Failure, FailureKind, Record, Replicas, Response};
 
-use crate::history::{OpId, Outcome};
+use crate::workload::operation_of;
 
-pub(super) fn outcome_of(record: Option<&Record>) -> Outcome {
-    let Some(record) = record else { return Outcome::Read(None) };
-    let value = record.value().and_then(|value| core::str::from_utf8(&value).ok()?.parse().ok());
-    value.map_or(Outcome::ReadUnknown, |id| Outcome::Read(Some(OpId(id))))
+/// What a read found, and as which version.
+pub(super) fn outcome_of(record: Option<&Record>) -> (Outcome, Option<Version>) {
+    let Some(record) = record else { return (Outcome::Read(Vec::new()), None) };
+    let put = record.value().and_then(|value| operation_of(&value));
+    let outcome = put.map_or(Outcome::ReadUnknown, |id| Outcome::Read(vec![OpId(id)]));
+    (outcome, Some(version_of(record)))
 }
 
-pub(super) fn outcome_of_read(response: Response) -> Outcome {
+/// `wanted` is what the level asks for.
+pub(super) fn outcome_of_read(response: &Response, wanted: u8) -> (Outcome, Option<Version>) {
     match response {
         Response::Value { record, replicas } => {
-            check_replicas(replicas);
+            check_replicas(*replicas, wanted);
             outcome_of(record.as_ref())
         }
-        Response::Failed(_) => Outcome::Failed,
+        Response::Failed(_) => (Outcome::Failed, None),
         other => panic!("a get is answered with a value, not {other:?}"),
     }
 }
 
-pub(super) fn outcome_of_write(response: Response) -> Outcome {
+pub(super) fn outcome_of_write(response: &Response, wanted: u8) -> Outcome {
     match response {
-        Response::Written { replicas, .. } => {
-            check_replicas(replicas);
-            Outcome::Written
+        Response::Written { record, replicas } => {
+            check_replicas(*replicas, wanted);
+            Outcome::Written { version: Some(version_of(record)) }
         }
         Response::Failed(failure) => match failure.kind {
             FailureKind::Invalid | FailureKind::Rejected | FailureKind::Overloaded => Outcome::Rejected,
@@ -35,10 +39,16 @@ pub(super) fn outcome_of_write(response: Response) -> Outcome {
     }
 }
 
-pub(super) fn check_replicas(replicas: Replicas) {
+/// Versions are ordered as records are: by timestamp, then by actor.
+fn version_of(record: &Record) -> Version {
+    let dot = record.dot();
+    Version(u128::from(dot.time.to_bits()) << 64 | u128::from(dot.actor.0))
+}
+
+pub(super) fn check_replicas(replicas: Replicas, wanted: u8) {
     assert!(
-        replicas.answered >= replicas.wanted,
-        "an operation succeeds when enough replicas answered, not with {replicas:?}"
+        replicas.wanted >= wanted && replicas.answered >= replicas.wanted,
+        "an operation succeeds when the {wanted} replicas that were asked for answered, not with {replicas:?}"
     );
 }
 

@@ -5,17 +5,22 @@ use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use kvorum_node::{ControlEffect, ControlInput, Effect, Input, PeerShard, ShardIndex};
+use kvorum_node::{
+    ControlEffect, ControlInput, Effect, Input, KeyRange, Page, PeerShard, Record, ShardIndex, StoreError, StoredKey,
+};
 
 use super::Process;
 use crate::disk::{Disk, File};
 use crate::environment::Environment;
 use crate::event::Local;
+use crate::sabotage::Sabotage;
 
 impl Process {
+    /// `merges`: the effects come of another coordinator's write.
     pub(super) fn perform(
         &mut self,
         shard: usize,
+        merges: bool,
         effects: &mut Vec<Effect>,
         inputs: &mut VecDeque<Input>,
         disk: &mut Disk,
@@ -31,18 +36,27 @@ impl Process {
                         inputs.push_back(Input::Unsent { to: to.node, op: message.op() });
                     }
                 }
-                Effect::Append { seq, key, record } => disk.append(shard, seq, key, record),
+                Effect::Append { seq, key, record } => {
+                    env.watch.append(self.actor, &key, &record, disk.newest(shard, &key));
+                    disk.append(shard, seq, key, record);
+                }
+                Effect::Load { op, .. } if merges && env.sabotage == Some(Sabotage::Overwrite) => {
+                    inputs.push_back(Input::Loaded { op, result: Ok(None) });
+                }
                 Effect::Load { op, key } => match self.disk_delay(env) {
-                    None => inputs.push_back(Input::Loaded { op, result: Ok(disk.load(&key)) }),
+                    None => inputs.push_back(Input::Loaded { op, result: self.load(&key, disk, env) }),
                     // The engine looks at some moment between the question and the answer.
                     Some(delay) if env.disk_random.permille(500) => {
-                        let input = Input::Loaded { op, result: Ok(disk.load(&key)) };
+                        let input = Input::Loaded { op, result: self.load(&key, disk, env) };
                         env.local(self.host, delay, Local::Shard { shard, input });
                     }
                     Some(delay) => env.local(self.host, delay, Local::Load { shard, op, key }),
                 },
                 Effect::Scan { op, range, limit_bytes } => match self.disk_delay(env) {
-                    None => inputs.push_back(Input::Scanned { op, result: Ok(disk.scan(&range, limit_bytes)) }),
+                    None => {
+                        let result = self.scan(&range, limit_bytes, disk, env);
+                        inputs.push_back(Input::Scanned { op, result });
+                    }
                     Some(delay) => env.local(self.host, delay, Local::Scan { shard, op, range, limit_bytes }),
                 },
                 Effect::Report(report) => {
@@ -50,6 +64,25 @@ impl Process {
                 }
             }
         }
+    }
+
+    pub(super) fn load(
+        &self,
+        key: &StoredKey,
+        disk: &Disk,
+        env: &mut Environment,
+    ) -> Result<Option<Record>, StoreError> {
+        if env.fails_load() { Err(unreadable()) } else { Ok(disk.load(key)) }
+    }
+
+    pub(super) fn scan(
+        &self,
+        range: &KeyRange,
+        limit_bytes: u32,
+        disk: &Disk,
+        env: &mut Environment,
+    ) -> Result<Page, StoreError> {
+        if env.fails_load() { Err(unreadable()) } else { Ok(disk.scan(range, limit_bytes)) }
     }
 
     /// How long the engine takes to find something; none for what it has in memory.
@@ -91,4 +124,8 @@ impl Process {
             env.local(self.host, self.hop, Local::Shard { shard, input: input() });
         }
     }
+}
+
+fn unreadable() -> StoreError {
+    StoreError::Io("the disk could not read".to_owned())
 }

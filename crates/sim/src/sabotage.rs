@@ -1,0 +1,38 @@
+//! What the simulated shell does wrong on purpose, one thing at a time, to show that the checkers notice. Nothing of it
+//! can reach a real node: the state machines are as they are, only what they are told is a lie.
+
+use clap::ValueEnum;
+
+/// A lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Sabotage {
+    /// The log is reported durable, and read, before it is: it is synced only now and then, and a crash takes the rest.
+    DurableTooEarly,
+    /// A process that starts again keeps the actor of the one before, so that one actor is more than one tenure.
+    SameActor,
+    /// A replica that is to merge another coordinator's write is told that it holds nothing, and so overwrites.
+    Overwrite,
+    /// A node is handed writes as if their client had asked for one replica.
+    AckAfterOne,
+    /// Each answer to a write comes twice, once as if another node had sent it, so that telling repetitions by their
+    /// sender does not help.
+    CountTwice,
+    /// The network repeats requests that one node forwards to another, so some are coordinated twice. Real streams
+    /// never do; should they, an old value comes back under a new dot.
+    RepeatForwards,
+    /// A node that starts again finds its data gone, more often than the quorums can spare, and does not know.
+    WipedAtRestart,
+    /// A node whose log failed is told that all is durable.
+    FailureHidden,
+    /// Of ten records that are said to be durable, the store forgets one.
+    ForgottenRecords,
+    /// Nodes are not told of the narrow limits that they are held to.
+    Unlimited,
+}
+
+impl Sabotage {
+    /// Its name on the command line.
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value().map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+}

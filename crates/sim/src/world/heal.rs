@@ -1,0 +1,152 @@
+//! The faults are over, and everything must heal in bounded time: every node must get ready, every key be readable
+//! and writable through the nodes, the replicas end up equal, and nothing be left half done.
+
+use core::time::Duration;
+
+use kvorum_history::{Moment, OpId, Outcome, convergence};
+use kvorum_node::{DEFAULT_KEYSPACE, Limits, StoredKey};
+use kvorum_quorum::Level;
+use kvorum_ring::PartitionId;
+
+use super::{Host, READY_WITHIN, World};
+use crate::event::HostIndex;
+use crate::process::Process;
+use crate::verdict::Violation;
+use crate::watch::moment;
+use crate::workload::KeyIndex;
+
+/// How long clients may take to end what they had under way, with all they try again.
+const IDLE_WITHIN: Duration = Duration::from_secs(15);
+/// How long the last reads, and the last writes, may take, with all their attempts.
+const DONE_WITHIN: Duration = Duration::from_secs(30);
+/// How long they wait for one answer.
+const TIMEOUT: Duration = Duration::from_secs(1);
+/// Longer than any request may last, so that nothing is under way any more.
+const QUIET: Duration = Duration::from_secs(4);
+
+impl World {
+    /// Gives the moment from which on reads see everything.
+    pub(super) fn heal(&mut self) -> Moment {
+        self.env.trace.record(self.env.now, format_args!("calm"));
+        self.env.calm();
+        self.clients.stop();
+        for host in 0..self.hosts.len() {
+            self.hosts[host].disk.calm();
+            self.restart_if_failed(host);
+        }
+        self.start_all();
+        let ready = self.run_until(READY_WITHIN, Self::all_ready);
+        self.expect_ready(ready);
+        if !self.run_until(IDLE_WITHIN, |world| world.clients.are_idle()) {
+            self.violations.push(Violation::Restless);
+        }
+        let calm = moment(self.env.now);
+        self.read_everything();
+        self.scan_everything();
+        self.run_to(self.env.now + QUIET);
+        self.write_everything();
+        self.run_to(self.env.now + QUIET);
+        self.expect_nothing_left();
+        self.expect_convergence();
+        // Replicas may agree on something old.
+        self.read_everything();
+        calm
+    }
+
+    /// Reads every key through every node, again where it fails, for as long as that may take. Where quorums overlap
+    /// they must be enough; where they need not, only all replicas together know everything.
+    fn read_everything(&mut self) {
+        let mut reads: Vec<(HostIndex, KeyIndex, Level)> = Vec::new();
+        for host in 0..self.hosts.len() {
+            for key in 0..self.clients.keys().len() {
+                reads.push((host, key, Level::All));
+                if self.config.is_strict() && self.config.levels.read != Level::All {
+                    reads.push((host, key, self.config.levels.read));
+                }
+            }
+        }
+        let read =
+            |world: &mut Self, (host, key, level)| world.clients.read_once(host, key, level, TIMEOUT, &mut world.env);
+        let is_read = |world: &Self, id: OpId| match world.clients.outcome(id) {
+            Outcome::Pending => None,
+            outcome => Some(matches!(outcome, Outcome::Read(_) | Outcome::ReadUnknown)),
+        };
+        let missing = self.until_done(reads, read, is_read);
+        self.violations.extend(missing.into_iter().map(|(node, key, _)| Violation::Unreadable { node, key }));
+    }
+
+    /// Scans every partition through every node.
+    fn scan_everything(&mut self) {
+        let hosts = self.hosts.len();
+        let partitions = (0..self.config.partitions as u16).map(PartitionId);
+        let scans = partitions.flat_map(|partition| (0..hosts).map(move |host| (host, partition))).collect();
+        let scan =
+            |world: &mut Self, (host, partition)| world.clients.scan_once(host, partition, TIMEOUT, &mut world.env);
+        let missing = self.until_done(scans, scan, |world, session| world.clients.has_scanned(session));
+        let unscannable = |(node, PartitionId(partition))| Violation::Unscannable { node, partition };
+        self.violations.extend(missing.into_iter().map(unscannable));
+    }
+
+    /// Overwrites every key in all replicas, which makes them equal: nothing else does so yet.
+    fn write_everything(&mut self) {
+        let hosts = self.hosts.len();
+        let writes = (0..self.clients.keys().len()).map(|key| (key % hosts, key)).collect();
+        let write =
+            |world: &mut Self, (host, key)| world.clients.write_once(host, key, Level::All, TIMEOUT, &mut world.env);
+        let is_written = |world: &Self, id: OpId| match world.clients.outcome(id) {
+            Outcome::Pending => None,
+            outcome => Some(matches!(outcome, Outcome::Written { .. })),
+        };
+        let missing = self.until_done(writes, write, is_written);
+        self.violations.extend(missing.into_iter().map(|(node, key)| Violation::Unwritable { node, key }));
+    }
+
+    /// Asks until it is done, for as long as that may take; gives what is not. `is_done` tells whether what was asked
+    /// succeeded, when it has ended.
+    fn until_done<T: Copy, A: Copy>(
+        &mut self,
+        mut missing: Vec<T>,
+        ask: impl Fn(&mut Self, T) -> A,
+        is_done: impl Fn(&Self, A) -> Option<bool>,
+    ) -> Vec<T> {
+        let until = self.env.now + DONE_WITHIN;
+        // Not more at once than the narrowest limits take: asked all together again and again, they would meet
+        // overload again and again.
+        let Limits { operations, undurable_bytes, .. } = self.config.limits;
+        let at_once = (operations / 2).min(undurable_bytes / self.config.most_pair_bytes()).max(1);
+        while !missing.is_empty() && self.env.now < until {
+            let now = at_once.min(missing.len());
+            let asked: Vec<(T, A)> = missing.drain(..now).map(|what| (what, ask(self, what))).collect();
+            self.run_until(2 * TIMEOUT, |world| asked.iter().all(|(_, asked)| is_done(world, *asked).is_some()));
+            let failed = asked.into_iter().filter(|(_, asked)| is_done(self, *asked) != Some(true));
+            missing.extend(failed.map(|(what, _)| what));
+        }
+        missing
+    }
+
+    fn expect_nothing_left(&mut self) {
+        for (node, host) in self.hosts.iter().enumerate() {
+            let shards = host.process.iter().flat_map(Process::unfinished).enumerate();
+            let unfinished = shards.filter(|(_, (operations, overlaid))| operations + overlaid > 0);
+            let violation =
+                |(shard, (operations, overlaid))| Violation::Unfinished { node, shard, operations, overlaid };
+            self.violations.extend(unfinished.map(violation));
+        }
+    }
+
+    fn expect_convergence(&mut self) {
+        let Some(Host { process: Some(process), .. }) = self.hosts.first() else { return };
+        let view = process.view();
+        let mut copies = Vec::new();
+        for name in self.clients.keys() {
+            let Some(partition) = view.partition_of(name.as_bytes()) else { continue };
+            let key = StoredKey::new(DEFAULT_KEYSPACE, partition, name.as_bytes());
+            for replica in view.replicas(partition) {
+                let host = self.env.host_of(replica.id);
+                let held = self.hosts[host].disk.load(&key).map(|record| record.as_bytes().clone());
+                copies.push((name.clone(), host, held));
+            }
+        }
+        self.violations.extend(convergence::divergences(copies).into_iter().map(Violation::Divergence));
+    }
+}
