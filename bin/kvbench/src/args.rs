@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use bytesize::ByteSize;
-use clap::{ArgGroup, Parser, Subcommand};
+use clap::{ArgGroup, Parser, Subcommand, ValueEnum};
 use kvorum_client::Level;
 
 use crate::distribution::Kind;
@@ -15,7 +15,7 @@ use crate::duration;
 use crate::keys::MAX_RECORDS;
 use crate::workload::Workload;
 
-/// Measures a Kvorum cluster: loads records, then runs a workload against them.
+/// Measures a Kvorum cluster: loads records, runs a workload against them; and checks recorded histories.
 #[derive(Debug, Parser)]
 #[command(
     name = "kvbench",
@@ -23,8 +23,10 @@ use crate::workload::Workload;
     after_help = "Examples:
   kvbench load --records 100000 --value-size 100
   kvbench run --workload a --records 100000 --value-size 100 --clients 64 --duration 30s
+  kvbench check history.jsonl --model register
 
-Exit codes: 0 done, 1 every operation failed, 2 usage, 3 the cluster cannot be reached or is unavailable, 4 refused
+Exit codes: 0 done, or linearizable; 1 every operation failed, or not linearizable; 2 usage, or a history that cannot be
+read; 3 the cluster cannot be reached or is unavailable, 4 refused
 (limits), 5 anything else."
 )]
 pub(crate) struct Args {
@@ -56,6 +58,26 @@ By default the clients share the connections of one client library: one to each 
 key. With --connections or --own-connections each connection is to one of the endpoints, in turn, and carries the
 requests of its clients whatever the key: name every node with -e.")]
     Run(Box<RunArgs>),
+    /// Tell whether a recorded history is linearizable
+    #[command(after_help = "Examples:
+  kvbench check history.jsonl --model register
+  gunzip -c history.jsonl.gz | kvbench check - --model set -o json
+
+The history has one event on each line, in the order in which they happened:
+  {\"process\":3,\"type\":\"invoke\",\"f\":\"write\",\"key\":\"k\",\"value\":7}
+  {\"process\":3,\"type\":\"ok\",\"f\":\"write\"}
+
+  process  a number; a process does one thing at a time
+  type     invoke, and how it ended: ok; fail, certainly without effect; info, or no end at all: outcome unknown
+  f        --model register: read, write, cas (value [old,new]; its ok has \"swapped\":true or false); at first null
+           --model set:      add one element, read the array of all
+           --model string:   write, append, read all; at first \"\"
+  key      a string or a number; each key is an object of its own
+  value    what is written, in invoke; what was read, in ok; any JSON, equal if written alike (1 and 1.0 are not)
+
+Exit codes: 0 linearizable, 1 not linearizable, 2 usage or unreadable, 5 anything else, such as a history too concurrent
+to decide.")]
+    Check(CheckArgs),
 }
 
 /// The cluster, and the records in it.
@@ -141,6 +163,36 @@ pub(crate) struct RunArgs {
     pub(crate) report: Option<PathBuf>,
 }
 
+#[derive(Debug, clap::Args)]
+pub(crate) struct CheckArgs {
+    /// The history; - is standard input
+    #[arg(value_name = "HISTORY.jsonl")]
+    pub(crate) history: PathBuf,
+    /// What each key holds
+    #[arg(long, value_enum)]
+    pub(crate) model: Model,
+    /// text for people, json for programs
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    pub(crate) output: Output,
+}
+
+/// What a key may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Model {
+    /// Read, write and compare-and-set a value
+    Register,
+    /// Add elements, read all
+    Set,
+    /// Write, append to and read a text
+    String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    Text,
+    Json,
+}
+
 pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Args, clap::Error> {
     Args::try_parse_from(args)
 }
@@ -182,12 +234,22 @@ mod tests {
     }
 
     #[test]
+    fn a_history_may_come_from_standard_input() {
+        let Command::Check(check) = parse("kvbench check - --model set -o json").unwrap().command else { panic!() };
+        assert_eq!((check.history, check.model, check.output), (PathBuf::from("-"), Model::Set, Output::Json));
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused() {
         let run = "kvbench run --workload a --records 10 --value-size 10 --clients 1";
         assert!(parse(&format!("{run} --ops 5")).is_ok());
         for line in [
             "kvbench".to_owned(),
             "kvbench load --records 10".to_owned(),
+            "kvbench check".to_owned(),
+            "kvbench check h.jsonl".to_owned(),
+            "kvbench check h.jsonl --model queue".to_owned(),
+            "kvbench check h.jsonl --model set -o yaml".to_owned(),
             "kvbench load --records 0 --value-size 10".to_owned(),
             "kvbench load --records 10 --value-size 10 --clients 0".to_owned(),
             "kvbench load --records 10 --value-size 1TiB".to_owned(),

@@ -10,6 +10,7 @@ use kvorum_client::Error;
 pub(crate) enum Exit {
     /// Every operation of a run failed.
     AllFailed = 1,
+    /// Also a history that cannot be read.
     Usage = 2,
     /// The cluster cannot be reached, or not in time.
     Unavailable = 3,

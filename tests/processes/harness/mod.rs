@@ -27,7 +27,18 @@ pub(crate) fn binaries() -> &'static Path {
         let directory = this.parent().and_then(Path::parent).unwrap().to_owned();
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "--locked", "--bin", "kvnode", "--bin", "kvctl", "--target-dir"]);
+        build.args([
+            "build",
+            "--quiet",
+            "--locked",
+            "--bin",
+            "kvnode",
+            "--bin",
+            "kvctl",
+            "--bin",
+            "kvbench",
+            "--target-dir",
+        ]);
         build.arg(directory.parent().unwrap()).current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
         if directory.ends_with("release") {
             build.arg("--release");

@@ -12,7 +12,7 @@ fn args(extra: &str) -> RunArgs {
     let line = format!("kvbench run --workload a --records 1000 --value-size 100 --clients 8 --duration 2s {extra}");
     match parse(line.split_whitespace().map(OsString::from)).unwrap().command {
         Command::Run(run) => *run,
-        Command::Load(_) => panic!("it is a run"),
+        Command::Load(_) | Command::Check(_) => panic!("it is a run"),
     }
 }
 
