@@ -1,6 +1,6 @@
 use super::*;
 use crate::contradiction::script::{PUT, Script, WRITTEN, put_until, written};
-use crate::{Action, OpId, Outcome};
+use crate::{Action, OpId, Outcome, Version};
 
 fn verdict(script: &Script, order: Order) -> Vec<Reason<u8>> {
     lost_writes(&script.0, Moment(0), order).into_iter().map(|lost| lost.reason).collect()
@@ -120,4 +120,32 @@ fn a_pair_with_a_write_without_a_version_is_ordered_by_real_time() {
     script.read(40, 50, &[]);
     assert_eq!(verdict(&script, Order::Versions), [lost(&script, last), lost(&script, last)].concat());
     assert!(delete < last);
+}
+
+#[test]
+fn by_versions_an_open_write_counts_as_the_version_it_was_seen_as() {
+    let mut script = Script::default();
+    let open = script.write(PUT, 0, 10, Outcome::Indeterminate);
+    let acknowledged = script.write(PUT, 20, 30, written(9));
+    let newer = script.read(40, 50, &[open]);
+    script.0.saw(newer, Version(10));
+    assert_eq!(verdict(&script, Order::Versions), []);
+    let older = script.read(40, 50, &[open]);
+    script.0.saw(older, Version(8));
+    assert_eq!(verdict(&script, Order::Versions), lost(&script, acknowledged));
+    assert_eq!(verdict(&script, Order::RealTime), [], "the open write may have come after it");
+    // Of a write that was minted twice, the first version may still be about.
+    let before = script.read(40, 50, &[acknowledged]);
+    script.0.saw(before, Version(3));
+    assert_eq!(verdict(&script, Order::Versions), lost(&script, acknowledged));
+}
+
+#[test]
+fn by_versions_an_open_write_may_come_after_those_whose_version_nobody_knows() {
+    let mut script = Script::default();
+    let open = script.write(PUT, 0, 10, Outcome::Indeterminate);
+    script.write(PUT, 20, 30, WRITTEN);
+    let read = script.read(40, 50, &[open]);
+    script.0.saw(read, Version(1));
+    assert_eq!(verdict(&script, Order::Versions), []);
 }
