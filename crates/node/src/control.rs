@@ -255,6 +255,9 @@ pub struct Control {
     last_name_taken: Option<Duration>,
     last_drift: Option<Duration>,
     published: Option<Arc<View>>,
+    /// Something has changed that a view shows. Members are many, and most inputs change nothing.
+    view_is_stale: bool,
+    in_grace: bool,
     store_failed: Option<StoreError>,
 }
 
@@ -306,6 +309,8 @@ impl Control {
             last_name_taken: None,
             last_drift: None,
             published: None,
+            view_is_stale: true,
+            in_grace: true,
             store_failed: None,
         };
         control.keep_layout_members();
@@ -390,6 +395,7 @@ impl Control {
             (None, None) => return,
             (Some(theirs), None) => {
                 self.cluster = Some(theirs);
+                self.view_is_stale = true;
                 self.unsaved = true;
                 note(out, Note::Joined { cluster: theirs });
             }
@@ -428,6 +434,7 @@ impl Control {
     }
 
     fn event(&mut self, event: gossip::Event<NodeId>, out: &mut impl Extend<ControlEffect>) {
+        self.view_is_stale = true;
         match event {
             gossip::Event::Joined { id } | gossip::Event::Restarted { id } => {
                 self.remember(id);
@@ -517,7 +524,17 @@ impl Control {
             let state = SavedState { cluster: self.cluster, layout, known: self.known.clone() };
             emit(out, ControlEffect::Save { version: self.save_version, state });
         }
-        let view = self.view(now.elapsed);
+        self.publish(now.elapsed, out);
+    }
+
+    /// Hands out the view, if it differs from the one before.
+    fn publish(&mut self, now: Duration, out: &mut impl Extend<ControlEffect>) {
+        let in_grace = self.is_in_grace(now);
+        let grace_ended = core::mem::replace(&mut self.in_grace, in_grace) != in_grace;
+        if !core::mem::take(&mut self.view_is_stale) && !grace_ended {
+            return;
+        }
+        let view = self.view(now);
         if self.published.as_deref().is_none_or(|published| !published.same_as(&view)) {
             let view = Arc::new(view);
             self.published = Some(Arc::clone(&view));
@@ -604,6 +621,7 @@ impl Control {
     }
 
     fn tell_profile(&mut self) {
+        self.view_is_stale = true;
         self.gossip.set_profile(Profile { address: Address::clone(&self.peer), meta: self.meta.clone() });
     }
 
@@ -611,9 +629,13 @@ impl Control {
     /// to be.
     fn unheard(&self, id: NodeId, now: Duration) -> (Option<Address>, State) {
         let address = self.known.get(&id).cloned();
-        let in_grace = now.saturating_sub(self.started) < UNHEARD_GRACE;
-        let state = if in_grace && address.is_some() { State::Up } else { State::Down };
+        let state = if self.is_in_grace(now) && address.is_some() { State::Up } else { State::Down };
         (address, state)
+    }
+
+    /// Whether members that were not heard of yet are still taken to be up.
+    fn is_in_grace(&self, now: Duration) -> bool {
+        now.saturating_sub(self.started) < UNHEARD_GRACE
     }
 
     fn view(&self, now: Duration) -> View {
