@@ -14,6 +14,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("kvorum-quorum", &[]),
     ("kvorum-gossip", &[]),
     ("kvorum-history", &[]),
+    ("kvorum-lsm", &[]),
     // Plain protobuf types; conversions live in the shells.
     ("kvorum-wire", &[]),
     // One node without I/O: storage is an effect.

@@ -37,7 +37,8 @@ enum Task {
 }
 
 /// The publishable crates that stand alone, and so build from their package before anything is published.
-const STANDALONE: [&str; 5] = ["kvorum-ring", "kvorum-vclock", "kvorum-quorum", "kvorum-gossip", "kvorum-history"];
+const STANDALONE: [&str; 6] =
+    ["kvorum-ring", "kvorum-vclock", "kvorum-quorum", "kvorum-gossip", "kvorum-history", "kvorum-lsm"];
 
 fn main() -> Result<()> {
     let root = root()?;
