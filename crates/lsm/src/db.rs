@@ -37,7 +37,7 @@ mod verify;
 mod views;
 
 pub use self::ingest::IngestWriter;
-pub use self::read::{Snapshot, Value};
+pub use self::read::{Snapshot, TryGet, Value};
 pub use self::repair::{Repaired, repair, repair_on};
 pub use self::ticket::Ticket;
 pub use self::verify::Verified;
@@ -164,6 +164,15 @@ impl Db {
     /// When a file cannot be read, or is damaged.
     pub fn get(&self, key: impl AsRef<[u8]>) -> Result<Option<Value>> {
         self.engine().get(key.as_ref(), None)
+    }
+
+    /// The value of a key, as far as it can be told from memory: no file is read, so a thread that serves others can ask, and leave
+    /// the rest to a thread that may wait.
+    ///
+    /// # Errors
+    /// When something in memory turns out to be damaged.
+    pub fn try_get(&self, key: impl AsRef<[u8]>) -> Result<TryGet> {
+        self.engine().try_get(key.as_ref())
     }
 
     /// The values of several keys, all as of one moment.

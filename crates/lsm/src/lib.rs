@@ -56,7 +56,7 @@ mod write;
 
 pub use batch::{Batch, MAX_BATCH, MAX_KEY, MAX_VALUE, Operation, Operations};
 pub use compaction::filter::{CompactionFilter, Decision};
-pub use db::{Builder, Db, IngestWriter, Repaired, Snapshot, Ticket, Value, Verified, repair, repair_on};
+pub use db::{Builder, Db, IngestWriter, Repaired, Snapshot, Ticket, TryGet, Value, Verified, repair, repair_on};
 pub use error::{Error, Result};
 pub use iter::Range;
 pub use jobs::Runner;

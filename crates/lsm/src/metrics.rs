@@ -53,6 +53,8 @@ pub struct Metrics {
     pub dropped: u64,
     /// Entries that the compaction filter removed.
     pub filtered: u64,
+    /// Entries that the compaction filter gave another value.
+    pub replaced: u64,
     /// Changes of the set of tables.
     pub edits: u64,
     /// The levels, from the one that memtables are written to down.
@@ -133,6 +135,7 @@ pub(crate) struct Counters {
     pub(crate) tombstones: Counter,
     pub(crate) dropped: Counter,
     pub(crate) filtered: Counter,
+    pub(crate) replaced: Counter,
     pub(crate) edits: Counter,
     pub(crate) read: [Counter; LEVELS],
     pub(crate) written: [Counter; LEVELS],
@@ -144,6 +147,7 @@ impl Counters {
         self.tombstones.add(gone.tombstones);
         self.dropped.add(gone.dropped);
         self.filtered.add(gone.filtered);
+        self.replaced.add(gone.replaced);
     }
 
     /// The figures that are counted; those of the moment are still to be filled in.
@@ -165,6 +169,7 @@ impl Counters {
             tombstones: self.tombstones.get(),
             dropped: self.dropped.get(),
             filtered: self.filtered.get(),
+            replaced: self.replaced.get(),
             edits: self.edits.get(),
             ..Metrics::default()
         };

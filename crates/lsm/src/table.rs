@@ -57,7 +57,7 @@ pub(crate) use builder::{TableBuilder, TableMeta};
 pub(crate) use cursor::TableCursor;
 pub(crate) use hash::hash;
 pub(crate) use partition::Partition;
-pub(crate) use reader::Table;
+pub(crate) use reader::{Lookup, Reach, Table};
 pub(crate) use value::Value;
 
 /// How a table is written. Readers need not know.

@@ -2,6 +2,7 @@
 //! nothing left to hide, dropped ranges, and what the user's filter removes.
 
 use super::filter::{CompactionFilter, Decision};
+use crate::batch::MAX_VALUE;
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::key::{self, Kind, Sequence};
@@ -25,6 +26,8 @@ pub(crate) struct Gone {
     pub(crate) tombstones: u64,
     pub(crate) dropped: u64,
     pub(crate) filtered: u64,
+    /// These stay, with another value.
+    pub(crate) replaced: u64,
 }
 
 /// Hands on what survives, from where the cursor stands to its end. `lowest` says whether no table below may hold an older version of a key;
@@ -58,18 +61,30 @@ pub(crate) fn survivors(
             gone.dropped += 1;
         } else {
             seen = Some(viewer);
-            let removed = kind == Kind::Put
-                && rules.held.is_none_or(|held| sequence > held)
-                && rules.filter.is_some_and(|filter| filter.decide(user_key, value) == Decision::Remove);
-            if (removed || kind == Kind::Delete) && oldest && lowest(user_key) {
-                *(if removed { &mut gone.filtered } else { &mut gone.tombstones }) += 1;
-            } else if removed {
-                gone.filtered += 1;
-                tombstone.clear();
-                key::encode(user_key, sequence, Kind::Delete, &mut tombstone);
-                each(&tombstone, &[])?;
-            } else {
-                each(internal, value)?;
+            let decision = match rules.filter {
+                Some(filter) if kind == Kind::Put && rules.held.is_none_or(|held| sequence > held) => {
+                    filter.decide(user_key, value)
+                }
+                _ => Decision::Keep,
+            };
+            match decision {
+                Decision::Keep if kind == Kind::Delete && oldest && lowest(user_key) => gone.tombstones += 1,
+                Decision::Keep => each(internal, value)?,
+                Decision::Remove => {
+                    gone.filtered += 1;
+                    if !(oldest && lowest(user_key)) {
+                        tombstone.clear();
+                        key::encode(user_key, sequence, Kind::Delete, &mut tombstone);
+                        each(&tombstone, &[])?;
+                    }
+                }
+                Decision::Replace(value) if value.len() > MAX_VALUE => {
+                    return Err(Error::Invalid("the compaction filter made a value that is too long"));
+                }
+                Decision::Replace(value) => {
+                    gone.replaced += 1;
+                    each(internal, &value)?;
+                }
             }
         }
         cursor.next()?;

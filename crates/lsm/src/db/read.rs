@@ -10,7 +10,7 @@ use super::views::View;
 use crate::error::Result;
 use crate::iter::{EdgeKind, Edges, MergeCursor, Range};
 use crate::key::{Kind, Sequence};
-use crate::table;
+use crate::table::{self, Lookup, Reach};
 use crate::version::dropped::covered;
 
 /// The value of a key. It keeps in memory what it was found in: keep it no longer than needed, or copy it.
@@ -63,13 +63,38 @@ impl From<Value> for Vec<u8> {
     }
 }
 
+/// What [`Db::try_get`](crate::Db::try_get) found without reading a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TryGet {
+    /// The key's value.
+    Found(Value),
+    /// The key has no value.
+    Absent,
+    /// A file must be read to know: [`Db::get`](crate::Db::get) does so.
+    WouldRead,
+}
+
 impl Engine {
     /// What a key has at a moment, or now.
     pub(crate) fn get(&self, key: &[u8], snapshot: Option<Sequence>) -> Result<Option<Value>> {
         let view = self.views.load();
         // After the view: it has everything up to some moment, and of that the reader sees what is visible.
         let at = snapshot.unwrap_or_else(|| self.snapshots.visible());
-        find(&view, key, at)
+        match find(&view, key, at, Reach::Disk)? {
+            Lookup::Found(value) => Ok(Some(value)),
+            Lookup::Absent => Ok(None),
+            Lookup::OnDisk => unreachable!("the disk may be read"),
+        }
+    }
+
+    /// What a key has now, as far as memory tells.
+    pub(crate) fn try_get(&self, key: &[u8]) -> Result<TryGet> {
+        let view = self.views.load();
+        Ok(match find(&view, key, self.snapshots.visible(), Reach::Memory)? {
+            Lookup::Found(value) => TryGet::Found(value),
+            Lookup::Absent => TryGet::Absent,
+            Lookup::OnDisk => TryGet::WouldRead,
+        })
     }
 
     pub(crate) fn multi_get<K: AsRef<[u8]>>(
@@ -79,7 +104,12 @@ impl Engine {
     ) -> Result<Vec<Option<Value>>> {
         let view = self.views.load();
         let at = snapshot.unwrap_or_else(|| self.snapshots.visible());
-        keys.iter().map(|key| find(&view, key.as_ref(), at)).collect()
+        let get = |key: &K| match find(&view, key.as_ref(), at, Reach::Disk)? {
+            Lookup::Found(value) => Ok(Some(value)),
+            Lookup::Absent => Ok(None),
+            Lookup::OnDisk => unreachable!("the disk may be read"),
+        };
+        keys.iter().map(get).collect()
     }
 
     /// The entries of a range at a moment, or now.
@@ -96,31 +126,34 @@ impl Engine {
 }
 
 /// Goes from what is newest to what is oldest; the first version found is the one.
-fn find(view: &View, key: &[u8], at: Sequence) -> Result<Option<Value>> {
+fn find(view: &View, key: &[u8], at: Sequence, reach: Reach) -> Result<Lookup<Value>> {
     let memtables = std::iter::once(&view.memtable).chain(view.sealed.iter().map(|sealed| &sealed.memtable));
     for memtable in memtables {
         if let Some((_, kind, value)) = memtable.get(key, at) {
-            return Ok((kind == Kind::Put).then(|| Value(Found::Copied(value.into()))));
+            return Ok(match kind {
+                Kind::Put => Lookup::Found(Value(Found::Copied(value.into()))),
+                Kind::Delete => Lookup::Absent,
+            });
         }
     }
     let (version, hash) = (&*view.version, table::hash(key));
-    let visible = |(sequence, kind, value)| {
-        let lives = kind == Kind::Put && !covered(&version.dropped, key, sequence);
-        Ok(lives.then_some(Value(Found::Block(value))))
-    };
-    for file in version.levels[0].iter().filter(|file| file.meta.overlaps(key, key)) {
-        if let Some(found) = file.table()?.get_hashed(key, hash, at)? {
-            return visible(found);
+    let overlapping = version.levels[0].iter().filter(|file| file.meta.overlaps(key, key)).map(|file| &**file);
+    for file in overlapping.chain((1..version.levels.len()).filter_map(|level| version.holding(level, key))) {
+        let table = match file.opened() {
+            Some(table) => table,
+            None if reach == Reach::Memory => return Ok(Lookup::OnDisk),
+            None => file.table()?,
+        };
+        match table.get_hashed(key, hash, at, reach)? {
+            Lookup::Found((sequence, Kind::Put, value)) if !covered(&version.dropped, key, sequence) => {
+                return Ok(Lookup::Found(Value(Found::Block(value))));
+            }
+            Lookup::Found(_) => return Ok(Lookup::Absent),
+            Lookup::OnDisk => return Ok(Lookup::OnDisk),
+            Lookup::Absent => {}
         }
     }
-    for level in 1..version.levels.len() {
-        if let Some(file) = version.holding(level, key)
-            && let Some(found) = file.table()?.get_hashed(key, hash, at)?
-        {
-            return visible(found);
-        }
-    }
-    Ok(None)
+    Ok(Lookup::Absent)
 }
 
 /// The database as it was at one moment, for as long as this lives. Cheap to make. Compactions keep what it sees, so one that is kept for

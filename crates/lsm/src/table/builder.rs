@@ -128,12 +128,6 @@ impl TableBuilder {
         Ok(())
     }
 
-    /// Says that an entry expires at a time. The table keeps the earliest.
-    #[expect(dead_code, reason = "whoever writes values that expire calls it")]
-    pub(crate) fn note_expiry(&mut self, at: u64) {
-        self.properties.earliest_expiry = self.properties.earliest_expiry.min(at);
-    }
-
     /// Bytes of the data so far, the open block as if not compressed.
     pub(crate) fn size(&self) -> u64 {
         self.output.position() + self.block.size() as u64

@@ -17,8 +17,6 @@ pub(crate) struct Properties {
     pub(crate) value_bytes: u64,
     /// Data blocks.
     pub(crate) blocks: u64,
-    /// The earliest time at which an entry expires, in the unit of whoever wrote it; the largest number if none does.
-    pub(crate) earliest_expiry: u64,
     /// The first and the last internal key.
     pub(crate) smallest: Vec<u8>,
     pub(crate) largest: Vec<u8>,
@@ -35,7 +33,6 @@ impl Properties {
             key_bytes: 0,
             value_bytes: 0,
             blocks: 0,
-            earliest_expiry: u64::MAX,
             smallest: Vec::new(),
             largest: Vec::new(),
         }
@@ -63,7 +60,6 @@ impl Properties {
             self.key_bytes,
             self.value_bytes,
             self.blocks,
-            self.earliest_expiry,
         ];
         numbers.iter().for_each(|number| varint::put(*number, &mut bytes));
         for internal in [&self.smallest, &self.largest] {
@@ -75,12 +71,11 @@ impl Properties {
 
     pub(super) fn decode(bytes: &[u8]) -> Checked<Self> {
         let mut reader = Reader::new(bytes);
-        let mut numbers = [0; 8];
+        let mut numbers = [0; 7];
         for number in &mut numbers {
             *number = reader.number()?;
         }
-        let [entries, tombstones, smallest_sequence, largest_sequence, key_bytes, value_bytes, blocks, earliest_expiry] =
-            numbers;
+        let [entries, tombstones, smallest_sequence, largest_sequence, key_bytes, value_bytes, blocks] = numbers;
         let mut internal = || -> Checked<Vec<u8>> {
             let len = reader.number32()? as usize;
             let bytes = reader.bytes(len)?;
@@ -102,7 +97,6 @@ impl Properties {
             key_bytes,
             value_bytes,
             blocks,
-            earliest_expiry,
             smallest,
             largest,
         })

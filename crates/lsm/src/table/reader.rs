@@ -21,6 +21,23 @@ use crate::key::{self, Kind, Sequence};
 #[derive(Clone)]
 pub(crate) struct Table(pub(super) Arc<Opened>);
 
+/// How far a search goes for what is not in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Nowhere: no file is read.
+    Memory,
+    /// To the disk.
+    Disk,
+}
+
+/// What a search came to.
+pub(crate) enum Lookup<T> {
+    Found(T),
+    Absent,
+    /// It takes a look at the disk to say; only of a search that must not.
+    OnDisk,
+}
+
 /// What the handles share.
 pub(super) struct Opened {
     pub(super) layout: Layout,
@@ -64,7 +81,11 @@ impl Table {
     /// Of the disk, or what is damaged.
     #[cfg(test)]
     pub(crate) fn get(&self, user_key: &[u8], at_or_below: Sequence) -> Result<Option<(Sequence, Kind, Value)>> {
-        self.get_hashed(user_key, super::hash::hash(user_key), at_or_below)
+        match self.get_hashed(user_key, super::hash::hash(user_key), at_or_below, Reach::Disk)? {
+            Lookup::Found(found) => Ok(Some(found)),
+            Lookup::Absent => Ok(None),
+            Lookup::OnDisk => unreachable!("the disk may be read"),
+        }
     }
 
     /// The same with the [`hash`](super::hash::hash) of the user key, for who looks into several tables.
@@ -73,30 +94,39 @@ impl Table {
         user_key: &[u8],
         hash: u64,
         at_or_below: Sequence,
-    ) -> Result<Option<(Sequence, Kind, Value)>> {
+        reach: Reach,
+    ) -> Result<Lookup<(Sequence, Kind, Value)>> {
         let opened = &*self.0;
         // No kind orders behind a put, so this trailer is before all versions that are not newer.
         let trailer = key::trailer(at_or_below, Kind::Put);
         let number = opened.layout.directory.separators.find(user_key, trailer);
-        let Some(held) = opened.partitions.get(number) else { return Ok(None) };
+        let Some(held) = opened.partitions.get(number) else { return Ok(Lookup::Absent) };
         let loaded;
         let partition = match held {
             Held::Pinned(partition) => &**partition,
             Held::Cached(slot) => {
-                loaded = opened.load_partition(number, slot)?;
+                loaded = match opened.partition_in_memory(number, slot) {
+                    Some(partition) => partition,
+                    None if reach == Reach::Memory => return Ok(Lookup::OnDisk),
+                    None => opened.read_partition(number, slot)?,
+                };
                 &*loaded
             }
         };
         if !partition.may_contain(hash) {
             opened.reads.count(Reads::FILTERED);
-            return Ok(None);
+            return Ok(Lookup::Absent);
         }
         let block_number = partition.separators.find(user_key, trailer);
         // In a damaged table only, the directory leads to a partition that has no such block.
         if block_number == partition.blocks() {
-            return Ok(None);
+            return Ok(Lookup::Absent);
         }
-        let block = opened.block(partition, block_number)?;
+        let block = match opened.block_in_memory(partition, block_number) {
+            Some(block) => block,
+            None if reach == Reach::Memory => return Ok(Lookup::OnDisk),
+            None => opened.read_block(partition, block_number, true)?,
+        };
         let found = match block.search(user_key, hash, trailer) {
             Ok(found) => found,
             // Where the block is need not be known before.
@@ -106,11 +136,11 @@ impl Table {
             if partition.has_filter() {
                 opened.reads.count(Reads::FALSE_POSITIVE);
             }
-            return Ok(None);
+            return Ok(Lookup::Absent);
         };
         opened.reads.count(Reads::FOUND);
         let kind = Kind::from_byte(trailer as u8).expect("blocks check the kinds they give");
-        Ok(Some((trailer >> 8, kind, Value::new(block, value))))
+        Ok(Lookup::Found((trailer >> 8, kind, Value::new(block, value))))
     }
 
     /// A cursor for users' scans: what it reads from disk goes to the cache, and once it is seen to go forward, blocks are read
@@ -191,37 +221,39 @@ impl Opened {
     pub(super) fn partition(&self, number: usize) -> Result<Arc<Partition>> {
         match &self.partitions[number] {
             Held::Pinned(partition) => Ok(partition.clone()),
-            Held::Cached(slot) => self.load_partition(number, slot),
+            Held::Cached(slot) => match self.partition_in_memory(number, slot) {
+                Some(partition) => Ok(partition),
+                None => self.read_partition(number, slot),
+            },
         }
     }
 
-    #[inline(never)]
-    fn load_partition(&self, number: usize, slot: &Slot<Partition>) -> Result<Arc<Partition>> {
-        let place = &self.layout.directory.places[number];
-        let (file, offset) = (self.layout.source.number(), place.range().start);
+    /// A partition that may leave memory, if it is there.
+    fn partition_in_memory(&self, number: usize, slot: &Slot<Partition>) -> Option<Arc<Partition>> {
+        let (file, offset) = (self.layout.source.number(), self.layout.directory.places[number].range().start);
         if let Some(partition) = slot.get() {
             if partition.count_use() {
                 self.cache.touch(file, offset);
             }
-            return Ok(partition);
+            return Some(partition);
         }
-        if let Some(Cached::Partition(partition)) = self.cache.get(file, offset) {
-            slot.set(&partition, core::ptr::null());
-            return Ok(partition);
+        match self.cache.get(file, offset) {
+            Some(Cached::Partition(partition)) => {
+                slot.set(&partition, core::ptr::null());
+                Some(partition)
+            }
+            _ => None,
         }
-        let partition = Arc::new(self.layout.read_partition(place)?);
-        slot.set(&partition, core::ptr::null());
-        self.cache.insert(file, offset, Cached::Partition(partition.clone()));
-        Ok(partition)
     }
 
-    /// A block, from memory or from disk.
-    #[inline]
-    fn block(&self, partition: &Partition, number: usize) -> Result<Arc<Block>> {
-        match self.block_in_memory(partition, number) {
-            Some(block) => Ok(block),
-            None => self.read_block(partition, number, true),
-        }
+    #[inline(never)]
+    fn read_partition(&self, number: usize, slot: &Slot<Partition>) -> Result<Arc<Partition>> {
+        let place = &self.layout.directory.places[number];
+        let partition = Arc::new(self.layout.read_partition(place)?);
+        slot.set(&partition, core::ptr::null());
+        let (file, offset) = (self.layout.source.number(), place.range().start);
+        self.cache.insert(file, offset, Cached::Partition(partition.clone()));
+        Ok(partition)
     }
 
     /// A block, if it is in memory.

@@ -27,9 +27,7 @@ impl Table {
         for (number, place) in layout.directory.places.iter().enumerate() {
             check.partition(number, &layout.read_partition(place)?)?;
         }
-        // Entries do not say when they expire.
-        let found = Properties { earliest_expiry: layout.properties.earliest_expiry, ..check.found };
-        let matches = found == layout.properties;
+        let matches = check.found == layout.properties;
         let checked = matches.then_some(()).ok_or(Damage("the properties of a table are not those of its entries"));
         layout.source.check(layout.properties_at, checked)
     }

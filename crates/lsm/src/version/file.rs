@@ -103,6 +103,11 @@ impl File {
         Ok(self.reader.get_or_init(|| table))
     }
 
+    /// Its reader, if somebody has opened it already.
+    pub(crate) fn opened(&self) -> Option<&Table> {
+        self.reader.get()
+    }
+
     /// Its file goes once nobody uses it.
     pub(crate) fn remove(&self) {
         self.removed.store(true, Ordering::Release);

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use kvorum_lsm::disk::sim::SimDisk;
-use kvorum_lsm::{Batch, Db, Decision, Durability, Error, Options, Runner};
+use kvorum_lsm::{Batch, Db, Decision, Durability, Error, Options, Runner, TryGet};
 
 use crate::support::{Model, collect, everything, open, tiny};
 
@@ -119,6 +119,61 @@ fn the_filter_removes_what_it_says() {
     db.close().unwrap();
     drop(db);
     assert_eq!(at().open().unwrap().prefix("a").count(), 50);
+}
+
+#[test]
+fn the_filter_gives_other_values() {
+    let disk = SimDisk::new(2);
+    let at = || Db::at("db").disk(disk.clone()).options(tiny()).runner(Runner::Manual);
+    let shorten = |_: &[u8], value: &[u8]| match value {
+        b"long and past" => Decision::Replace(b"past".to_vec()),
+        _ => Decision::Keep,
+    };
+    let db = at().compaction_filter(shorten).open().unwrap();
+    put_many(&db, "a", 50, "long and past");
+    put_many(&db, "b", 50, "lives");
+    let snapshot = db.snapshot();
+    db.compact_range::<str>(..).unwrap();
+    assert_eq!(db.get("a0001").unwrap().unwrap(), "long and past", "a snapshot sees it");
+    drop(snapshot);
+    db.compact_range::<str>(..).unwrap();
+    db.compact_range::<str>(..).unwrap();
+    assert_eq!(db.metrics().replaced, 50, "once each");
+    for (key, value) in everything(&db).unwrap() {
+        assert_eq!(value, if key[0] == b'a' { &b"past"[..] } else { b"lives" });
+    }
+    assert_eq!(db.prefix("a").count(), 50);
+    db.verify().unwrap();
+}
+
+#[test]
+fn what_is_in_memory_is_told_without_the_disk() {
+    let disk = SimDisk::new(3);
+    let db = open(&disk, Path::new("db")).unwrap();
+    let value = |key: &str| match db.try_get(key).unwrap() {
+        TryGet::Found(value) => Some(value.to_vec()),
+        TryGet::Absent => None,
+        TryGet::WouldRead => panic!("{key} would be read"),
+    };
+    put_many(&db, "a", 100, "first");
+    db.delete("a0003").unwrap();
+    assert_eq!((value("a0002").as_deref(), value("a0003")), (Some(&b"first"[..]), None), "from the memtable");
+    db.compact_range::<str>(..).unwrap();
+    drop(db);
+    let db = open(&disk, Path::new("db")).unwrap();
+    assert_eq!(db.try_get("a0002").unwrap(), TryGet::WouldRead, "the table is not open");
+    db.put("a0002", "second").unwrap();
+    db.delete("a0004").unwrap();
+    assert!(matches!(db.try_get("a0002").unwrap(), TryGet::Found(value) if value == "second"));
+    assert_eq!(db.try_get("a0004").unwrap(), TryGet::Absent, "newer than what would be read");
+    assert_eq!(db.get("a0005").unwrap().unwrap(), "first");
+    assert!(matches!(db.try_get("a0005").unwrap(), TryGet::Found(value) if value == "first"), "the cache has it now");
+    assert_eq!(db.try_get("b").unwrap(), TryGet::Absent, "beyond all tables");
+    let reads = db.metrics().block_reads;
+    for at in 0..100 {
+        let _ = db.try_get(format!("a{at:04}")).unwrap();
+    }
+    assert_eq!(db.metrics().block_reads, reads);
 }
 
 #[test]
