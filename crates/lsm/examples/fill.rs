@@ -63,12 +63,13 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     drop(db);
 
     let _ = std::fs::remove_dir_all(&dir);
-    let db = Db::open(&dir, Options::default().memtable_bytes(256 << 20))?;
+    let options = Options::default().memtable_bytes(256 << 20);
+    let db = Db::open(&dir, options.clone())?;
     fill(&db, 800_000, 1, Durability::Never)?;
     db.close()?;
     drop(db);
     let began = Instant::now();
-    let db = Db::open(&dir, Options::default())?;
+    let db = Db::open(&dir, options)?;
     assert!(db.get(key(1))?.is_some());
     println!(
         "open with {} MiB of log, to the first get: {:.0} ms",

@@ -24,12 +24,14 @@ mod compact;
 mod cursors;
 mod drop_range;
 mod engine;
+mod gather;
 mod health;
 mod ingest;
 mod install;
 mod open;
 mod pressure;
 mod read;
+mod recovery;
 mod repair;
 mod tables;
 mod ticket;
@@ -113,8 +115,8 @@ impl Builder {
 }
 
 impl Db {
-    /// Opens a database in a directory, or makes a new one there. What a crash left in the logs is written to tables first, so this can
-    /// take as long as that.
+    /// Opens a database in a directory, or makes a new one there. What is in the logs, and not in tables yet, is read into memory first:
+    /// at most as much as [`Options::memtables`] hold.
     ///
     /// # Errors
     /// [`Error::Locked`] if it is open already, [`Error::Corruption`] if it is damaged, [`Error::Option`] for an impossible setting.

@@ -88,7 +88,7 @@ impl Queue {
         if state.led || !state.pending.is_empty() {
             let done = self.push(&mut state, batch, durability, None);
             drop(state);
-            return self.wait(commit, &done);
+            return self.wait(commit, &done, durability != Durability::Always);
         }
         state.led = true;
         drop(state);
@@ -118,8 +118,8 @@ impl Queue {
         Ok(done)
     }
 
-    /// Waits until a batch is written; writes it if nobody else does.
-    pub(crate) fn wait(&self, commit: &impl Commit, done: &Completion) -> Result<Sequence> {
+    /// Waits until a batch is written; writes it if nobody else does. `soon` says that this is not expected to take long.
+    pub(crate) fn wait(&self, commit: &impl Commit, done: &Completion, soon: bool) -> Result<Sequence> {
         let mut state = self.state();
         if !state.led && !done.is_done() {
             state.led = true;
@@ -129,7 +129,7 @@ impl Queue {
             // Still under the queue's lock: the leader looks for waiting ones under it.
             done.stage().waits = true;
             drop(state);
-            if done.wait_or_lead() {
+            if done.wait_or_lead(soon) {
                 Lead { queue: self }.serve(commit, ROUNDS);
             }
         }

@@ -13,7 +13,7 @@ use crate::key::Sequence;
 use crate::log::{Segment, Writer};
 use crate::memtable::Memtable;
 use crate::names;
-use crate::options::{Durability, Pace};
+use crate::options::{Durability, Options, Pace};
 use crate::write::{Commit, Request};
 
 /// Delays are saved up until they are worth putting a thread to sleep for.
@@ -22,6 +22,9 @@ const LEAST_SLEEP: Duration = Duration::from_millis(1);
 /// After so many bytes the log thread lets the disk begin to write them, so that the sync at the end of a segment, for which all
 /// writers wait, has little left to do.
 const WRITE_BACK_BYTES: u64 = 8 << 20;
+
+/// The room that a log segment grows by, at most.
+const SEGMENT_ROOM: u64 = 8 << 20;
 
 /// What the leader of the writers has.
 pub(crate) struct Log {
@@ -213,16 +216,18 @@ impl Engine {
     fn begin_segment(&self, log: &mut Log) -> Result<()> {
         let number = self.new_number();
         let (path, spare) = (names::log(&self.dir, number), lock(&self.spare).take());
-        let segment = Segment { path: &path, number, recycle: spare.as_deref(), room: self.segment_bytes() };
+        let segment =
+            Segment { path: &path, number, recycle: spare.as_deref(), room: Self::segment_room(&self.options) };
         log.writer.rotate(&*self.disk, segment)?;
         log.written_back = 0;
         lock(&self.logs).push(number);
         Ok(())
     }
 
-    /// How much room a log segment has from the beginning.
-    pub(crate) fn segment_bytes(&self) -> u64 {
-        self.options.memtable_bytes as u64
+    /// How much room a log segment has from the beginning, and gets whenever it needs more. It is read to its end when the database is
+    /// opened, so it should not have much more than is needed.
+    pub(crate) fn segment_room(options: &Options) -> u64 {
+        (options.memtable_bytes as u64).min(SEGMENT_ROOM)
     }
 
     /// Exchanges the view for the next.

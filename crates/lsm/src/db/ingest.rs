@@ -113,7 +113,7 @@ impl Engine {
         // durable, the edit has said.
         let number = self.new_number();
         let path = names::log(&self.dir, number);
-        let segment = Segment { path: &path, number, recycle: None, room: self.segment_bytes() };
+        let segment = Segment { path: &path, number, recycle: None, room: Self::segment_room(&self.options) };
         let writer = Writer::create(&*self.disk, segment, sequence + 1).inspect_err(|error| self.poison(error))?;
         log.writer = writer;
         lock(&self.logs).push(number);

@@ -1,6 +1,6 @@
-//! How a database is opened: the manifest says which tables there are, the logs what else was written. That goes into new tables, and only
-//! when a new manifest says so in a durable way, what is left over from before is deleted. Nothing old is ever written to, so a crash on
-//! the way changes nothing.
+//! How a database is opened: the manifest says which tables there are, the logs what else was written (see [`recovery`](super::recovery)).
+//! Nothing old is ever written to, so a crash on the way changes nothing; and what is left over from before is deleted only when a new
+//! manifest does without it in a durable way.
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
@@ -10,23 +10,20 @@ use std::time::Instant;
 
 use super::commit::Log;
 use super::engine::Engine;
+use super::recovery::Recovery;
 use super::views::{View, Views};
+use crate::batch::BatchView;
 use crate::cache::{BlockCache, LruCache, MokaCache};
 use crate::compaction::filter::CompactionFilter;
-use crate::compaction::outputs::file_meta;
-use crate::cursor::Cursor;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::jobs::Runner;
-use crate::key::Sequence;
-use crate::log::{self, End, Segment, Writer};
-use crate::memtable::Memtable;
+use crate::log::{self, Segment, Writer};
 use crate::names::{self, FileName};
 use crate::options::{Options, TokenBucket};
 use crate::snapshot::Snapshots;
-use crate::table::TableBuilder;
 use crate::version::manifest::{self, Manifest};
-use crate::version::{Edit, File, FileMeta, Home, Version};
+use crate::version::{Edit, File, Home, Version};
 
 /// What is needed to open a database.
 pub(crate) struct Opening {
@@ -57,23 +54,27 @@ impl Engine {
         };
         let home = Home::new(disk.clone(), &dir, cache);
         let Found { version, mut next_file, names } = find(&home)?;
-        let recovered = Recovery::new(&home, &options, &version, &mut next_file).replay(&names)?;
+        let recovered = Recovery::new(&home, &options, &version, &mut next_file).run(&names, runner)?;
 
-        // The tables are durable; the log's directory sync makes their names so, and the log is there before the manifest names it.
+        // The tables are durable, and so are the logs that were read; the new log's directory sync makes the tables' names so, and the
+        // log is there before the manifest names it.
         let (log_number, manifest_number) = (next_file, next_file + 1);
         next_file += 2;
-        let (path, room) = (names::log(&dir, log_number), options.memtable_bytes as u64);
+        let (path, room) = (names::log(&dir, log_number), Self::segment_room(&options));
         let segment = Segment { path: &path, number: log_number, recycle: None, room };
         let writer = Writer::create(&*disk, segment, recovered.last + 1)?;
-        let mut edit = Edit { next_file, log_number, flushed: recovered.last, ..Edit::default() };
+        let (memtable, sealed) = recovered.memtables(log_number, options.memtables);
+        let first_log = recovered.logs.first().copied().unwrap_or(log_number);
+        let mut edit = Edit { next_file, log_number: first_log, flushed: recovered.flushed, ..Edit::default() };
         edit.added.extend(recovered.tables.into_iter().map(|meta| (0, meta)));
         let version = version.apply(&edit, |meta| File::new(meta.clone(), &home)).expect("recovered tables fit");
         let whole = version.whole(next_file);
         let manifest = Manifest::create(&*disk, &dir, manifest_number, &whole, Self::manifest_room(&options))?;
-        delete_leftovers(&*disk, &dir, &names, &version)?;
+        delete_leftovers(&*disk, &dir, &names, &version, &recovered.logs)?;
 
-        let memtable = Arc::new(Memtable::new());
-        let view = View { memtable: memtable.clone(), sealed: Arc::from([]), version: Arc::new(version) };
+        let view = View { memtable: memtable.clone(), sealed: sealed.into(), version: Arc::new(version) };
+        let mut logs = recovered.logs;
+        logs.push(log_number);
         let engine = Self {
             disk,
             dir,
@@ -94,7 +95,7 @@ impl Engine {
             sync_due: Default::default(),
             unsynced: Default::default(),
             write_back: Default::default(),
-            logs: vec![log_number].into(),
+            logs: logs.into(),
             spare: Default::default(),
             next_file: next_file.into(),
             closed: Default::default(),
@@ -162,7 +163,7 @@ fn has_batches(home: &Home, names: &[(String, FileName)]) -> Result<bool> {
         if let FileName::Log(number) = name {
             let path = names::log(&home.dir, *number);
             let mut batches = 0_u64;
-            let count = |_, _: crate::batch::BatchView<'_>| {
+            let count = |_, _: BatchView<'_>| {
                 batches += 1;
                 Ok(())
             };
@@ -175,14 +176,21 @@ fn has_batches(home: &Home, names: &[(String, FileName)]) -> Result<bool> {
     Ok(false)
 }
 
-/// Deletes what the version has no use for.
-fn delete_leftovers(disk: &dyn Disk, dir: &Path, names: &[(String, FileName)], version: &Version) -> Result<()> {
+/// Deletes what the version has no use for, but for the logs whose batches are in memory.
+fn delete_leftovers(
+    disk: &dyn Disk,
+    dir: &Path,
+    names: &[(String, FileName)],
+    version: &Version,
+    logs: &[u64],
+) -> Result<()> {
     let used: BTreeSet<u64> = version.files().map(|(_, file)| file.meta.number).collect();
     for (name, parsed) in names {
         let obsolete = match parsed {
             FileName::Current | FileName::Lock => false,
             // These are as they were found before the new ones were made.
-            FileName::Manifest(_) | FileName::Log(_) => true,
+            FileName::Manifest(_) => true,
+            FileName::Log(number) => !logs.contains(number),
             FileName::Table(number) => !used.contains(number),
             // The one that could be there has become CURRENT meanwhile.
             FileName::Unfinished => name != "CURRENT.new",
@@ -193,115 +201,4 @@ fn delete_leftovers(disk: &dyn Disk, dir: &Path, names: &[(String, FileName)], v
         }
     }
     Ok(())
-}
-
-/// Writes what logs hold to tables.
-pub(super) struct Recovery<'a> {
-    home: &'a Home,
-    options: &'a Options,
-    version: &'a Version,
-    next_file: &'a mut u64,
-    memtable: Arc<Memtable>,
-    tables: Vec<FileMeta>,
-    /// The last sequence number that was found.
-    last: Sequence,
-    /// Bytes of logs behind their ends.
-    torn: u64,
-}
-
-/// What the logs held.
-pub(super) struct Recovered {
-    pub(super) tables: Vec<FileMeta>,
-    pub(super) last: Sequence,
-    pub(super) torn: u64,
-}
-
-impl<'a> Recovery<'a> {
-    pub(super) fn new(home: &'a Home, options: &'a Options, version: &'a Version, next_file: &'a mut u64) -> Self {
-        let (memtable, last) = (Arc::new(Memtable::new()), version.flushed);
-        Self { home, options, version, next_file, memtable, tables: Vec::new(), last, torn: 0 }
-    }
-
-    /// Replays all logs that the version has need of, in their order.
-    fn replay(mut self, names: &[(String, FileName)]) -> Result<Recovered> {
-        let mut numbers: Vec<u64> = names
-            .iter()
-            .filter_map(|(_, name)| match name {
-                FileName::Log(number) => Some(*number),
-                _ => None,
-            })
-            .filter(|number| *number >= self.version.log_number)
-            .collect();
-        numbers.sort_unstable();
-        let mut firsts = Vec::new();
-        for number in &numbers {
-            firsts.push(log::first_sequence(&*self.home.disk, &names::log(&self.home.dir, *number), *number)?);
-        }
-        for (at, number) in numbers.iter().enumerate() {
-            // A log is begun when the one before is durable. What is in tables already is of no interest.
-            let next = firsts[at + 1..].iter().flatten().next();
-            let synced = next.map(|first| first - 1).filter(|synced| *synced > self.version.flushed);
-            self.replay_log(*number, synced.unwrap_or(0))?;
-        }
-        self.finish()
-    }
-
-    fn replay_log(&mut self, number: u64, synced: Sequence) -> Result<()> {
-        let path = names::log(&self.home.dir, number);
-        let disk = self.home.disk.clone();
-        // Before its batches: a gap must not be jumped.
-        match log::first_sequence(&*disk, &path, number)? {
-            Some(first) if first > self.last + 1 => {
-                return Err(Error::corruption(&path, 0, "the writes before this log are missing"));
-            }
-            None if number == self.version.log_number => {
-                return Err(Error::corruption(&path, 0, "the log has no valid header"));
-            }
-            _ => {}
-        }
-        let recovered = log::recover(&*disk, &path, number, synced, |first, batch| self.insert(first, batch))?;
-        if let End::TornTail { dropped_bytes, .. } = recovered.end {
-            self.torn += dropped_bytes;
-        }
-        Ok(())
-    }
-
-    /// Takes a batch in, unless it is in a table already.
-    pub(super) fn insert(&mut self, first: Sequence, batch: crate::batch::BatchView<'_>) -> Result<()> {
-        if self.memtable.bytes() >= self.options.memtable_bytes {
-            self.write_table()?;
-        }
-        for (sequence, (kind, key, value)) in (first..).zip(batch.ops()) {
-            if sequence > self.last {
-                self.memtable.insert(key, sequence, kind, value);
-                self.last = sequence;
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn finish(mut self) -> Result<Recovered> {
-        self.write_table()?;
-        Ok(Recovered { tables: self.tables, last: self.last, torn: self.torn })
-    }
-
-    fn write_table(&mut self) -> Result<()> {
-        if self.memtable.is_empty() {
-            return Ok(());
-        }
-        let memtable = std::mem::replace(&mut self.memtable, Arc::new(Memtable::new()));
-        let number = *self.next_file;
-        *self.next_file += 1;
-        let path = names::table(&self.home.dir, number);
-        let options = super::tables::table_options(self.options, self.version, 0);
-        let mut table = TableBuilder::new(&*self.home.disk, &path, number, options)?;
-        let mut cursor = memtable.cursor();
-        cursor.first()?;
-        while let Some((internal, value)) = cursor.entry() {
-            table.add(internal, value)?;
-            cursor.next()?;
-        }
-        self.tables.push(file_meta(number, table.finish()?, 0));
-        Ok(())
-    }
 }

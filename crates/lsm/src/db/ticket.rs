@@ -38,7 +38,7 @@ impl Ticket {
     /// # Errors
     /// As of [`Db::write`](crate::Db::write).
     pub fn wait(self) -> Result<Sequence> {
-        self.engine.queue.wait(&*self.engine, &self.done)
+        self.engine.queue.wait(&*self.engine, &self.done, false)
     }
 }
 

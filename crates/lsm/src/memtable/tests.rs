@@ -119,6 +119,35 @@ fn it_agrees_with_an_ordered_map() {
 }
 
 #[test]
+fn sorted_runs_go_in_as_single_entries_do() {
+    for seed in 0..100 / SCALE {
+        let style = seed % 5;
+        let mut random = seed;
+        let memtable = Arc::new(Memtable::new());
+        let mut model = Model::new();
+        let mut sequence = 0;
+        for _ in 0..mix(&mut random) % 40 {
+            let mut run = Model::new();
+            for _ in 0..=mix(&mut random) % 60 {
+                sequence += 1;
+                let put = std::cmp::Reverse(trailer(sequence, Kind::Put));
+                run.insert((key(style, &mut random), put), vec![sequence as u8]);
+            }
+            let mut writer = memtable.writer();
+            for (at, ((key, trailer), value)) in run.iter().enumerate() {
+                match at {
+                    0 => writer.insert(key, trailer.0 >> 8, Kind::Put, value),
+                    _ => writer.insert_behind(key, trailer.0 >> 8, Kind::Put, value),
+                }
+            }
+            model.extend(run);
+        }
+        assert_eq!(memtable.len() as u64, sequence);
+        check_cursor(&memtable, &model, &mut random, style, seed);
+    }
+}
+
+#[test]
 fn ascending_and_descending_loads_come_out_in_order() {
     for descending in [false, true] {
         let memtable = Arc::new(Memtable::new());

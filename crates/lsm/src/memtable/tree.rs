@@ -196,10 +196,24 @@ impl Insert<'_> {
     /// Puts an entry in, in O(log n).
     pub(super) fn entry(&mut self, key: &[u8], trailer: u64, value: &[u8]) {
         let target = Target { key, trailer };
-        let Writer { arena, last } = &mut *self.writer;
+        let last = self.writer.last;
         let expected =
             last.filter(|last| last.ascending).and_then(|last| last.spot).and_then(|spot| spot.behind(target));
-        let spot @ Spot { path, leaf, position } = expected.unwrap_or_else(|| Spot::find(self.root, target));
+        self.put(expected.unwrap_or_else(|| Spot::find(self.root, target)), target, value);
+    }
+
+    /// Puts an entry in that is behind the last one. If not far behind, it is in the same leaf.
+    pub(super) fn entry_behind(&mut self, key: &[u8], trailer: u64, value: &[u8]) {
+        let target = Target { key, trailer };
+        let last = self.writer.last;
+        debug_assert!(last.is_none_or(|last| target.is_behind(last.record)), "entries come in ascending order");
+        let near = last.and_then(|last| last.spot).and_then(|spot| spot.in_leaf(target));
+        self.put(near.unwrap_or_else(|| Spot::find(self.root, target)), target, value);
+    }
+
+    fn put(&mut self, spot: Spot, Target { key, trailer }: Target<'_>, value: &[u8]) {
+        let Spot { path, leaf, position } = spot;
+        let Writer { arena, last } = &mut *self.writer;
         let ascending = last.is_some_and(|last| spot.is_behind(last.record));
 
         // SAFETY: the record lies in the tree's own arena and is used as long as that only.
@@ -257,6 +271,15 @@ impl Spot {
         let fits = self.at(0).is_some_and(|here| target.is_behind(here))
             && self.at(1).is_none_or(|next| target.is_before(next));
         fits.then_some(Self { position: self.position + 1, ..self })
+    }
+
+    /// The spot of something behind this one, if that belongs into the same leaf.
+    fn in_leaf(self, target: Target<'_>) -> Option<Self> {
+        let Self { path, leaf, .. } = self;
+        if leaf.high().is_some_and(|high| !target.is_before(high)) {
+            return None;
+        }
+        Some(Self { path, leaf, position: leaf.before(leaf.order(), target) })
     }
 
     /// Whether it is behind this very entry.

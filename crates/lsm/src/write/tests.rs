@@ -83,7 +83,7 @@ fn many_writers_are_all_served_once_and_in_order() {
                         let number = match (round + writer) % 3 {
                             0 => {
                                 let done = queue.submit(batch(1), durability, None).unwrap();
-                                queue.wait(commit, &done)
+                                queue.wait(commit, &done, false)
                             }
                             _ => queue.write(commit, batch(1), durability),
                         };

@@ -1,0 +1,198 @@
+//! How what the logs hold gets back into memory: into memtables, and the logs stay until these are in tables. Nothing is appended to an old
+//! log.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::gather::Gathered;
+use super::views::Sealed;
+use crate::batch::BatchView;
+use crate::compaction::outputs::file_meta;
+use crate::cursor::Cursor;
+use crate::disk::Disk;
+use crate::error::{Error, Result};
+use crate::jobs::Runner;
+use crate::key::Sequence;
+use crate::log::{self, End};
+use crate::memtable::Memtable;
+use crate::names::{self, FileName};
+use crate::options::Options;
+use crate::table::TableBuilder;
+use crate::version::{FileMeta, Home, Version};
+
+/// Makes logs durable as they were found: what was read of them might have been only in the operating system's memory.
+fn sync_logs(disk: &dyn Disk, dir: &Path, numbers: &[u64]) -> Result<()> {
+    for number in numbers {
+        let path = names::log(dir, *number);
+        disk.open(&path).and_then(|file| file.sync()).map_err(|error| Error::io("sync", &path, error))?;
+    }
+    Ok(())
+}
+
+/// Reads logs into memtables, and into tables what there is no room for.
+pub(super) struct Recovery<'a> {
+    home: &'a Home,
+    options: &'a Options,
+    version: &'a Version,
+    next_file: &'a mut u64,
+    /// The newest, and what is on its way into it.
+    memtable: Arc<Memtable>,
+    gathered: Gathered,
+    /// Full memtables, oldest first, and with each the log that holds what follows it.
+    full: Vec<Sealed>,
+    tables: Vec<FileMeta>,
+    /// Up to there everything is in tables.
+    flushed: Sequence,
+    /// Logs that hold anything that is not in tables.
+    logs: Vec<u64>,
+    /// The last sequence number that was found.
+    last: Sequence,
+    /// Bytes of logs behind their ends.
+    torn: u64,
+}
+
+/// What the logs held; see [`Recovery`].
+pub(super) struct Recovered {
+    memtable: Arc<Memtable>,
+    full: Vec<Sealed>,
+    pub(super) tables: Vec<FileMeta>,
+    pub(super) flushed: Sequence,
+    pub(super) logs: Vec<u64>,
+    pub(super) last: Sequence,
+    pub(super) torn: u64,
+}
+
+impl Recovered {
+    /// The memtable to go on with, and those to be written to tables, newest first. Whoever crashes again and again and writes little in
+    /// between shall not gather ever more logs: beyond as many as memtables there may be, the one to go on with is a new one.
+    pub(super) fn memtables(&self, log: u64, memtables: usize) -> (Arc<Memtable>, Vec<Sealed>) {
+        let (mut memtable, mut sealed) = (self.memtable.clone(), self.full.clone());
+        if self.logs.len() >= memtables && !memtable.is_empty() {
+            sealed.push(Sealed { memtable, last: self.last, next_log: log });
+            memtable = Arc::new(Memtable::new());
+        }
+        sealed.reverse();
+        (memtable, sealed)
+    }
+}
+
+impl<'a> Recovery<'a> {
+    pub(super) fn new(home: &'a Home, options: &'a Options, version: &'a Version, next_file: &'a mut u64) -> Self {
+        let (memtable, last) = (Arc::new(Memtable::new()), version.flushed);
+        let (gathered, flushed) = (Gathered::new(options.memtable_bytes / 8), last);
+        let (full, tables, logs) = Default::default();
+        Self { home, options, version, next_file, memtable, gathered, full, tables, flushed, logs, last, torn: 0 }
+    }
+
+    /// Replays all logs that the version has need of, in their order, and sees to it that what was read is durable.
+    pub(super) fn run(mut self, names: &[(String, FileName)], runner: Runner) -> Result<Recovered> {
+        let mut numbers: Vec<u64> = names
+            .iter()
+            .filter_map(|(_, name)| match name {
+                FileName::Log(number) => Some(*number),
+                _ => None,
+            })
+            .filter(|number| *number >= self.version.log_number)
+            .collect();
+        numbers.sort_unstable();
+        let Home { disk, dir, .. } = self.home;
+        match runner {
+            // The disk writes what it has not while the processor reads.
+            Runner::Threads => std::thread::scope(|scope| {
+                let synced = scope.spawn(|| sync_logs(&**disk, dir, &numbers));
+                self.replay(&numbers)?;
+                synced.join().unwrap_or_else(|_| Err(Error::Poisoned("a thread that synced logs panicked".into())))
+            })?,
+            Runner::Manual => {
+                self.replay(&numbers)?;
+                sync_logs(&**disk, dir, &self.logs)?;
+            }
+        }
+        let Self { memtable, full, tables, flushed, logs, last, torn, .. } = self;
+        Ok(Recovered { memtable, full, tables, flushed, logs, last, torn })
+    }
+
+    fn replay(&mut self, numbers: &[u64]) -> Result<()> {
+        let mut firsts = Vec::new();
+        for number in numbers {
+            firsts.push(log::first_sequence(&*self.home.disk, &names::log(&self.home.dir, *number), *number)?);
+        }
+        for (at, number) in numbers.iter().enumerate() {
+            // A log is begun when the one before is durable. What is in tables already is of no interest.
+            let next = firsts[at + 1..].iter().flatten().next();
+            let synced = next.map(|first| first - 1).filter(|synced| *synced > self.version.flushed);
+            self.replay_log(*number, synced)?;
+        }
+        self.gathered.insert_into(&self.memtable);
+        Ok(())
+    }
+
+    /// Replays a log. If another follows, everything up to the beginning of that is durable, and nothing else is in this one.
+    fn replay_log(&mut self, number: u64, synced: Option<Sequence>) -> Result<()> {
+        let path = names::log(&self.home.dir, number);
+        let disk = self.home.disk.clone();
+        // Before its batches: a gap must not be jumped.
+        match log::first_sequence(&*disk, &path, number)? {
+            Some(first) if first > self.last + 1 => {
+                return Err(Error::corruption(&path, 0, "the writes before this log are missing"));
+            }
+            None if number == self.version.log_number => {
+                return Err(Error::corruption(&path, 0, "the log has no valid header"));
+            }
+            _ => {}
+        }
+        let before = self.last;
+        let each = |first, batch: BatchView<'_>| self.insert(number, first, batch);
+        let recovered = log::recover(&*disk, &path, number, synced.unwrap_or(0), each)?;
+        if let End::TornTail { dropped_bytes, .. } = recovered.end {
+            self.torn += dropped_bytes;
+        }
+        if synced.is_some_and(|synced| recovered.last_sequence > synced) {
+            return Err(Error::corruption(&path, 0, "the log goes on behind the beginning of the next"));
+        }
+        if self.last > before {
+            self.logs.push(number);
+        }
+        Ok(())
+    }
+
+    /// Takes a batch of a log in, unless it is in a table already.
+    fn insert(&mut self, log: u64, first: Sequence, batch: BatchView<'_>) -> Result<()> {
+        let Some(last) = (first + batch.len() as u64).checked_sub(1).filter(|last| *last > self.last) else {
+            return Ok(());
+        };
+        if !self.gathered.has_room_for(batch) {
+            self.gathered.insert_into(&self.memtable);
+            if self.memtable.bytes() >= self.options.memtable_bytes {
+                let memtable = std::mem::replace(&mut self.memtable, Arc::new(Memtable::new()));
+                self.full.push(Sealed { memtable, last: self.last, next_log: log });
+                if self.full.len() >= self.options.memtables {
+                    self.write_table()?;
+                }
+            }
+        }
+        self.gathered.add(first, batch, self.last);
+        self.last = last;
+        Ok(())
+    }
+
+    /// Writes the oldest memtable to a table.
+    fn write_table(&mut self) -> Result<()> {
+        let Sealed { memtable, last, next_log } = self.full.remove(0);
+        let number = *self.next_file;
+        *self.next_file += 1;
+        let path = names::table(&self.home.dir, number);
+        let options = super::tables::table_options(self.options, self.version, 0);
+        let mut table = TableBuilder::new(&*self.home.disk, &path, number, options)?;
+        let mut cursor = memtable.cursor();
+        cursor.first()?;
+        while let Some((internal, value)) = cursor.entry() {
+            table.add(internal, value)?;
+            cursor.next()?;
+        }
+        self.tables.push(file_meta(number, table.finish()?, 0));
+        self.flushed = last;
+        self.logs.retain(|log| *log >= next_log);
+        Ok(())
+    }
+}
