@@ -142,8 +142,11 @@ impl<'a> Recovery<'a> {
             _ => {}
         }
         let before = self.last;
+        // If everything before the next log has been found, this one need not have anything: a crash interrupted its making, and the next
+        // one was begun in its place.
+        let missing = synced.filter(|synced| *synced > before).unwrap_or(0);
         let each = |first, batch: BatchView<'_>| self.insert(number, first, batch);
-        let recovered = log::recover(&*disk, &path, number, synced.unwrap_or(0), each)?;
+        let recovered = log::recover(&*disk, &path, number, missing, each)?;
         if let End::TornTail { dropped_bytes, .. } = recovered.end {
             self.torn += dropped_bytes;
         }

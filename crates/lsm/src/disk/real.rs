@@ -90,7 +90,11 @@ impl DiskFile for RealFile {
     }
 
     fn write_all_at(&self, parts: &[&[u8]], offset: u64) -> io::Result<()> {
-        write_all(parts, offset, |slices, offset| Ok(rustix::io::pwritev(&self.file, slices, offset)?))
+        match parts {
+            // Most calls; for so small a write it matters that the system need not copy and check a list of parts.
+            [part] => self.file.write_all_at(part, offset),
+            _ => write_all(parts, offset, |slices, offset| Ok(rustix::io::pwritev(&self.file, slices, offset)?)),
+        }
     }
 
     /// Where the file system cannot set room aside, the file only grows: then the disk can still turn out to be full when

@@ -109,6 +109,11 @@ pub(crate) fn read(disk: &dyn Disk, dir: &Path) -> Result<Option<Edits>> {
     let (mut edits, mut at) = (Vec::new(), HEADER);
     while at < bytes.len() {
         let Some((payload, end)) = parse_frame(number, &bytes, at) else {
+            // Where an empty frame was, the edit behind it may have reached the disk first: both were on their way at the same time.
+            if parse_frame(number, &bytes, at + FRAME_HEADER).is_some_and(|(payload, _)| !payload.is_empty()) {
+                at += FRAME_HEADER;
+                continue;
+            }
             let later = (at + 8..bytes.len()).step_by(8).find(|later| parse_frame(number, &bytes, *later).is_some());
             if edits.is_empty() || later.is_some() {
                 return Err(corruption(at, "an edit does not have its checksum"));
@@ -176,7 +181,7 @@ fn frame(number: u64, at: u64, payload: &[u8]) -> Vec<u8> {
 
 /// The payload of the frame there and where it ends, if it is a valid one.
 fn parse_frame(number: u64, bytes: &[u8], at: usize) -> Option<(&[u8], usize)> {
-    let (header, rest) = bytes[at..].split_first_chunk::<FRAME_HEADER>()?;
+    let (header, rest) = bytes.get(at..)?.split_first_chunk::<FRAME_HEADER>()?;
     let (crc, len) = header.split_at(4);
     let payload = rest.get(..u32::from_le_bytes(len.try_into().ok()?) as usize)?;
     let end = (at + FRAME_HEADER + payload.len()).next_multiple_of(8);
