@@ -371,6 +371,7 @@ impl Owner {
         let sealed = engine.seal_log();
         engine.jobs.close();
         self.threads.join();
+        let sealed = sealed.and_then(|()| engine.lock_manifest().seal());
         // Nobody deletes files any more, so another process may have them.
         engine.guard.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         sealed

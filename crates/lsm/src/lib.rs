@@ -41,6 +41,9 @@ mod cursor;
 mod db;
 pub mod disk;
 mod error;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzz;
 mod iter;
 mod jobs;
 mod key;

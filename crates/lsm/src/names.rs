@@ -57,11 +57,14 @@ impl FileName {
     }
 }
 
+/// No file gets this number or a higher one: counting from one on, nobody comes that far. What bears such a number is not ours.
+pub(crate) const END_OF_NUMBERS: u64 = 1 << 62;
+
 /// Digits alone, at least six of them, so that a number has one spelling.
 fn parse_number(digits: &str) -> Option<u64> {
     let plain = digits.len() >= 6 && digits.bytes().all(|byte| byte.is_ascii_digit());
     let number = plain.then(|| digits.parse().ok())??;
-    (format!("{number:06}") == digits).then_some(number)
+    (format!("{number:06}") == digits && number < END_OF_NUMBERS).then_some(number)
 }
 
 pub(crate) fn current(dir: &Path) -> PathBuf {
@@ -99,16 +102,24 @@ mod tests {
     #[test]
     fn a_name_says_what_the_file_is() {
         let dir = Path::new("");
-        for number in [1, 999_999, 1_000_000, u64::MAX] {
+        for number in [1, 999_999, 1_000_000, END_OF_NUMBERS - 1] {
             let name = |path: PathBuf| FileName::parse(path.to_str().unwrap());
             assert_eq!(name(log(dir, number)), Some(FileName::Log(number)));
             assert_eq!(name(table(dir, number)), Some(FileName::Table(number)));
             assert_eq!(name(manifest(dir, number)), Some(FileName::Manifest(number)));
         }
         assert_eq!(FileName::parse("CURRENT.new"), Some(FileName::Unfinished));
-        for strange in
-            ["", "1.log", "0000001.log", "+00001.log", "000001.sst", "MANIFEST-", "notes.new", "000001.log.new.txt"]
-        {
+        for strange in [
+            "",
+            "1.log",
+            "0000001.log",
+            "+00001.log",
+            "000001.sst",
+            "MANIFEST-",
+            "notes.new",
+            "000001.log.new.txt",
+            "18446744073709551615.log",
+        ] {
             assert_eq!(FileName::parse(strange), None, "{strange}");
         }
     }

@@ -87,7 +87,9 @@ impl Salvage<'_> {
         let in_use = |number: u64| {
             version.as_ref().is_none_or(|version| version.files().any(|(_, file)| file.meta.number == number))
         };
-        let first_log = version.as_ref().map_or(0, |version| version.log_number);
+        let (first_log, flushed) = version.as_ref().map_or((0, 0), |version| (version.log_number, version.flushed));
+        // A version that names no log needs none: a repair made it, and a crash kept the logs from being removed.
+        let needed_from = if first_log == 0 { flushed + 1 } else { 0 };
         let mut logs: Vec<u64> = Vec::new();
         for (_, name) in names {
             match name {
@@ -107,7 +109,7 @@ impl Salvage<'_> {
         logs.sort_unstable();
         let memtable = Arc::new(Memtable::new());
         for number in logs {
-            self.read_log(number, &memtable);
+            self.read_log(number, needed_from, &memtable);
         }
         self.sources.push(Box::new(memtable.cursor()));
         self.write(version)?;
@@ -157,13 +159,13 @@ impl Salvage<'_> {
         self.sources.push(Box::new(UntilDamage { cursor: table.bulk_cursor(), ended: false }));
     }
 
-    /// Takes what a log has, up to its end or the first damage.
-    fn read_log(&mut self, number: u64, memtable: &Memtable) {
+    /// Takes what a log has from a sequence number on, up to its end or the first damage.
+    fn read_log(&mut self, number: u64, from: Sequence, memtable: &Memtable) {
         let path = names::log(&self.home.dir, number);
         let read = log::recover(&*self.home.disk, &path, number, 0, |first, batch| {
             for (sequence, (kind, key, value)) in (first..).zip(batch.ops()) {
                 // A log that was recovered before may overlap with the next.
-                if memtable.get(key, sequence).is_none_or(|(found, _, _)| found != sequence) {
+                if sequence >= from && memtable.get(key, sequence).is_none_or(|(found, _, _)| found != sequence) {
                     memtable.insert(key, sequence, kind, value);
                 }
                 self.last = self.last.max(sequence);
@@ -218,7 +220,6 @@ impl Salvage<'_> {
         let mut whole = Edit { next_file: number + 1, log_number: 0, flushed: self.last, ..Edit::default() };
         whole.added = tables.into_iter().map(|meta| (LAST_LEVEL, meta)).collect();
         let (disk, dir) = (&*self.home.disk, &*self.home.dir);
-        disk.sync_dir(dir).map_err(|error| Error::io("sync", dir, error))?;
         Manifest::create(disk, dir, number, &whole, self.options.memtable_bytes as u64).map(|_| ())
     }
 

@@ -13,7 +13,8 @@
 
 use super::FileMeta;
 use super::dropped::Dropped;
-use crate::key::{Sequence, TRAILER};
+use crate::key::{LAST_SEQUENCE, Sequence, TRAILER};
+use crate::names::END_OF_NUMBERS;
 use crate::options::LEVELS;
 
 /// What changes from one version to the next.
@@ -76,7 +77,8 @@ impl Edit {
         let removed = input.list(|input| Some((input.level()?, input.number()?)))?;
         let added = input.list(|input| Some((input.level()?, input.table()?)))?;
         let dropped = if input.flag()? { Some(input.list(Input::range)?) } else { None };
-        input.0.is_empty().then_some(Self { next_file, log_number, flushed, removed, added, dropped })
+        let sound = next_file <= END_OF_NUMBERS && log_number < END_OF_NUMBERS && flushed < LAST_SEQUENCE;
+        (sound && input.0.is_empty()).then_some(Self { next_file, log_number, flushed, removed, added, dropped })
     }
 }
 

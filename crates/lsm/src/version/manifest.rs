@@ -71,6 +71,11 @@ impl Manifest {
         self.write(&[])
     }
 
+    /// Makes it durable that the last edit was: damage to it is noticed from then on.
+    pub(crate) fn seal(&self) -> Result<()> {
+        self.file.sync().map_err(|error| Error::io("sync", &self.path, error))
+    }
+
     fn write(&mut self, payload: &[u8]) -> Result<()> {
         let frame = frame(self.number, self.end, payload);
         self.file.write_all_at(&[&frame], self.end).map_err(|error| Error::io("write", &self.path, error))?;

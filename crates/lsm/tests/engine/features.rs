@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use kvorum_lsm::disk::Disk;
 use kvorum_lsm::disk::sim::SimDisk;
 use kvorum_lsm::{Batch, Db, Decision, Durability, Error, Options, Runner, TryGet};
 
@@ -200,6 +201,26 @@ fn a_dropped_range_is_gone_at_once_and_its_room_later() {
     assert!(everything(&db).unwrap().is_empty());
     assert_eq!(db.metrics().table_bytes(), 0);
     db.drop_range("z".."a").unwrap();
+}
+
+/// Damage to the last edit of a manifest looks like an edit that a crash interrupted, unless it is known to have been durable.
+#[test]
+fn after_a_close_no_damage_undoes_a_drop() {
+    for seed in 0..20 {
+        let disk = SimDisk::new(seed);
+        let db = open(&disk, Path::new("db")).unwrap();
+        put_many(&db, "a", 50, "value");
+        db.drop_range("a0010".."b").unwrap();
+        db.close().unwrap();
+        drop(db);
+        let after = disk.crash(seed);
+        let names = after.list(Path::new("db")).unwrap();
+        let manifest = Path::new("db").join(names.iter().find(|name| name.starts_with("MANIFEST")).unwrap());
+        let bytes = after.read(&manifest).unwrap();
+        let key = bytes.windows(5).rposition(|window| window == b"a0010").unwrap();
+        after.flip_bit(&manifest, key as u64, 1).unwrap();
+        assert!(matches!(open(&after, Path::new("db")), Err(Error::Corruption { .. })), "seed {seed}");
+    }
 }
 
 #[test]

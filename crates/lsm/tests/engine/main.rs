@@ -1,6 +1,8 @@
 //! The whole engine, from outside: against a model, against crashes and faults of the disk, with many threads.
 
+mod bits;
 mod crash;
+mod decoders;
 mod faults;
 mod features;
 mod model;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use kvorum_lsm::disk::Disk;
+use kvorum_lsm::disk::sim::SimDisk;
 use kvorum_lsm::{Db, Options, Range, Result, Runner};
 
 /// All keys with their values.
@@ -67,4 +68,21 @@ pub fn collect(range: Range) -> Result<Model> {
 
 pub fn everything(db: &Db) -> Result<Model> {
     collect(db.range::<[u8]>(..))
+}
+
+/// A disk with all that programs see now, also what is not durable: as it is when a process ends and the machine goes on.
+pub fn as_programs_see(disk: &SimDisk, dirs: &[&Path]) -> SimDisk {
+    let image = SimDisk::new(1);
+    for dir in dirs {
+        let Ok(names) = disk.list(dir) else { continue };
+        image.create_dir(dir).unwrap();
+        for path in names.iter().map(|name| dir.join(name)) {
+            let file = image.create(&path).unwrap();
+            file.write_all_at(&[&disk.read(&path).unwrap()], 0).unwrap();
+            file.sync().unwrap();
+        }
+        image.sync_dir(dir).unwrap();
+    }
+    image.sync_dir(Path::new("")).unwrap();
+    image
 }

@@ -1,0 +1,6 @@
+//! Fuzzes `kvorum_lsm::fuzz::recovery`, which says what the bytes are.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    kvorum_lsm::fuzz::recovery(bytes);
+});
