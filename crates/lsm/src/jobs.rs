@@ -9,7 +9,7 @@ use crate::compaction::pick::Pick;
 
 mod threads;
 
-pub(crate) use threads::Threads;
+pub(crate) use threads::{Threads, stand_back};
 
 /// Who does the background work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -46,9 +46,10 @@ impl Engine for Lsm {
     }
 
     fn scan(&self, from: &[u8], rows: usize, row: &mut dyn FnMut(&[u8], &[u8])) -> Result<()> {
-        for entry in self.0.range(from..).take(rows) {
-            let (key, value) = entry?;
-            row(&key, &value);
+        let mut range = self.0.range(from..);
+        for _ in 0..rows {
+            let Some((key, value)) = range.next_entry()? else { break };
+            row(key, value);
         }
         Ok(())
     }

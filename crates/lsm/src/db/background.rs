@@ -12,7 +12,7 @@ use crate::compaction::{Rules, survivors};
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::iter::MergeCursor;
-use crate::jobs::{Job, Runner, State};
+use crate::jobs::{Job, Runner, State, stand_back};
 use crate::key::Sequence;
 use crate::names;
 use crate::options::LEVELS;
@@ -55,6 +55,7 @@ impl Engine {
         }
 
         let _alarm = Alarm(self);
+        stand_back();
         self.jobs.serve(|state| self.next_job(state), |job| self.perform(job));
     }
 

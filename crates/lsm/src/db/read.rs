@@ -11,6 +11,7 @@ use crate::error::Result;
 use crate::iter::{EdgeKind, Edges, MergeCursor, Range};
 use crate::key::{Kind, Sequence};
 use crate::table::{self, Lookup, Reach};
+use crate::version::File;
 use crate::version::dropped::covered;
 
 /// The value of a key. It keeps in memory what it was found in: keep it no longer than needed, or copy it.
@@ -137,8 +138,12 @@ fn find(view: &View, key: &[u8], at: Sequence, reach: Reach) -> Result<Lookup<Va
         }
     }
     let (version, hash) = (&*view.version, table::hash(key));
-    let overlapping = version.levels[0].iter().filter(|file| file.meta.overlaps(key, key)).map(|file| &**file);
-    for file in overlapping.chain((1..version.levels.len()).filter_map(|level| version.holding(level, key))) {
+    let flushed = version.levels[0].iter().filter(|file| file.meta.overlaps(key, key)).map(|file| &**file);
+    let files = flushed.chain((1..version.levels.len()).filter_map(|level| version.holding(level, key)));
+    if !version.levels[0].is_empty() {
+        files.clone().filter_map(File::opened).for_each(|table| table.prefetch(key, hash));
+    }
+    for file in files {
         let table = match file.opened() {
             Some(table) => table,
             None if reach == Reach::Memory => return Ok(Lookup::OnDisk),

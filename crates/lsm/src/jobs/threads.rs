@@ -25,3 +25,17 @@ impl Threads {
         }
     }
 }
+
+/// Lets this thread go behind others when there are not processors enough for all. Who compacts for seconds would otherwise keep readers
+/// waiting for whole time slices of the scheduler, again and again; and who writes faster than is compacted is slowed down all the same.
+#[cfg(target_os = "linux")]
+pub(crate) fn stand_back() {
+    /// Of 19.
+    const NICENESS: i32 = 10;
+    // On Linux this is the thread alone. If it is refused the thread works as others do.
+    let _ = rustix::process::setpriority_process(None, NICENESS);
+}
+
+/// Elsewhere a thread has no priority of its own that could be lowered in so simple a way.
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn stand_back() {}

@@ -3,6 +3,7 @@
 
 use super::damage::{Checked, Damage};
 use super::hash;
+use super::prefetch::prefetch;
 
 /// Bits of a line.
 const LINE: usize = 512;
@@ -45,6 +46,12 @@ impl Filter {
         let line = &self.lines[self.line(hash)].0;
         // Half of all bits are set, so absent keys seldom need a third probe.
         probes(hash, self.probes).all(|bit| line[bit / 64] >> (bit % 64) & 1 == 1)
+    }
+
+    /// Has the line fetched that [`may_contain`](Self::may_contain) will look at.
+    #[inline]
+    pub(super) fn prefetch(&self, hash: u64) {
+        prefetch(core::ptr::from_ref(&self.lines[self.line(hash)]).addr());
     }
 
     /// Bytes of memory that it takes.

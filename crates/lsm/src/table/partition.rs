@@ -47,6 +47,13 @@ impl Partition {
         self.filter.as_ref().is_none_or(|filter| filter.may_contain(hash))
     }
 
+    #[inline]
+    pub(super) fn prefetch(&self, hash: u64) {
+        if let Some(filter) = &self.filter {
+            filter.prefetch(hash);
+        }
+    }
+
     pub(super) fn has_filter(&self) -> bool {
         self.filter.is_some()
     }

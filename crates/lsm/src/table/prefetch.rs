@@ -3,6 +3,12 @@
 /// Bytes of a cache line.
 const LINE: usize = 64;
 
+/// Has the line of an address fetched.
+#[inline]
+pub(super) fn prefetch(address: usize) {
+    prefetch_before(address + LINE, 1);
+}
+
 /// Has some lines fetched that end at an address. What is there does not matter, nor whether anything is.
 #[inline]
 #[cfg(target_arch = "x86_64")]
