@@ -114,7 +114,13 @@ fn without_a_quorum_requests_fail_in_time_and_say_how_many_answered_and_who_did_
 
 #[test]
 fn all_nodes_killed_at_once_have_lost_nothing_that_was_acknowledged() {
-    let mut cluster = Cluster::start(3, &[]);
+    for engine in ["lsm", "sled"] {
+        kill_all_nodes_at_once(engine);
+    }
+}
+
+fn kill_all_nodes_at_once(engine: &str) {
+    let mut cluster = Cluster::start(3, &["--engine", engine]);
     put_many(&cluster, "n1", "a-", 500);
     put_many(&cluster, "n3", "b-", 500);
     cluster.run("n2", &["del", "a-0"]);

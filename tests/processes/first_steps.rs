@@ -50,7 +50,7 @@ fn what_is_imported_through_one_node_is_exported_through_another_byte_for_byte()
 
 #[test]
 fn a_value_with_a_time_to_live_is_gone_afterwards() {
-    let cluster = Cluster::start(1, &["--engine", "memory"]);
+    let cluster = Cluster::start(1, &[]);
     cluster.run("n1", &["put", "code", "1234", "--ttl", "300ms"]);
     crate::harness::wait_for("the value expires", || {
         (cluster.kvctl("n1", &["get", "code"]).status.code() == Some(1)).then_some(())

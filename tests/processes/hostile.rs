@@ -289,8 +289,8 @@ fn load(victim: &Victim, pairs: usize) {
 
 #[test]
 fn clients_that_ask_for_much_and_never_read_hold_bounded_memory_and_delay_nobody() {
-    // In this engine every answer has memory of its own.
-    let mut victim = Victim::start(&["--engine", "sled", "--memory", "64MiB"]);
+    // What this engine answers has memory of its own.
+    let mut victim = Victim::start(&["--memory", "64MiB"]);
     load(&victim, 200);
     victim.settle();
     let address = victim.cluster.node("n1").client.clone();
@@ -329,7 +329,7 @@ fn clients_that_ask_for_much_and_never_read_hold_bounded_memory_and_delay_nobody
 
 #[test]
 fn streamed_scans_that_nobody_reads_hold_bounded_memory_and_delay_nobody() {
-    let mut victim = Victim::start(&["--engine", "sled", "--memory", "64MiB", "--partitions", "2"]);
+    let mut victim = Victim::start(&["--memory", "64MiB", "--partitions", "2"]);
     load(&victim, 400);
     victim.settle();
     let address = victim.cluster.node("n1").client.clone();

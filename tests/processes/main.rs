@@ -4,12 +4,16 @@
 
 mod check;
 mod dev;
+mod engines;
 mod failures;
 mod first_steps;
 mod harness;
 mod hostile;
 mod joining;
+mod killing;
 mod limits;
+mod memory;
+mod metrics;
 mod mistakes;
 mod protocols;
 mod readme;

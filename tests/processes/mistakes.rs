@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::harness::{Cluster, binary, finish, kvctl};
+use crate::harness::{Cluster, SmallDisk, binary, finish, kvctl};
 
 const USAGE: i32 = 2;
 const UNAVAILABLE: i32 = 3;
-const OTHER: i32 = 5;
+pub(crate) const OTHER: i32 = 5;
 
 /// `kvnode run` on free ports; in memory, unless `flags` say otherwise.
-fn node(data_dir: &Path, flags: &[&str]) -> Command {
+pub(crate) fn node(data_dir: &Path, flags: &[&str]) -> Command {
     let mut command = binary("kvnode");
     command.args(["run", "--name", "n1"]);
     for (flag, default) in [
@@ -33,7 +33,7 @@ fn node(data_dir: &Path, flags: &[&str]) -> Command {
 }
 
 /// Holds that a node ended with this exit code, and said why in one line, after its log, with all these words.
-fn assert_node_refuses(command: Command, exit: i32, words: &[&str]) {
+pub(crate) fn assert_node_refuses(command: Command, exit: i32, words: &[&str]) {
     let described = format!("{command:?}");
     let Output { status, stdout, stderr } = finish(command);
     let said = String::from_utf8(stderr).unwrap();
@@ -230,37 +230,6 @@ fn a_directory_of_another_engine_is_refused() {
     assert_node_refuses(node(&directory, &["--engine", "sled"]), OTHER, &["--engine memory", "--data-dir"]);
 }
 
-/// A small file system of its own.
-struct SmallDisk(PathBuf);
-
-impl SmallDisk {
-    /// None where this process may not mount.
-    fn mount(at: &Path, kibibytes: usize) -> Option<Self> {
-        let size = format!("size={kibibytes}k");
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(at);
-        mount.output().is_ok_and(|output| output.status.success()).then(|| Self(at.to_owned()))
-    }
-
-    /// Fills it but for so many KiB.
-    fn fill(&self, but: usize) {
-        let ballast = self.0.join("ballast");
-        let mut bytes = vec![1; 64 << 20];
-        while std::fs::write(&ballast, &bytes).is_err() {
-            let written = std::fs::metadata(&ballast).unwrap().len() as usize;
-            bytes.truncate(written);
-        }
-        bytes.truncate(bytes.len() - but * 1024);
-        std::fs::write(&ballast, &bytes).unwrap();
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        assert!(Command::new("umount").arg(&self.0).status().unwrap().success(), "{} stays mounted", self.0.display());
-    }
-}
-
 #[test]
 fn a_node_that_starts_on_a_full_disk_says_so() {
     for left in [0, 4] {
@@ -270,9 +239,13 @@ fn a_node_that_starts_on_a_full_disk_says_so() {
             return;
         };
         disk.fill(left);
-        let directory = temp.path().join("data");
-        let path = directory.to_str().unwrap();
-        assert_node_refuses(node(&directory, &["--engine", "sled"]), OTHER, &[path, "No space left", "check"]);
+        for engine in ["lsm", "sled"] {
+            let directory = temp.path().join(engine);
+            let path = directory.to_str().unwrap();
+            assert_node_refuses(node(&directory, &["--engine", engine]), OTHER, &[path, "No space left", "check"]);
+            // It has left nothing that takes up room.
+            let _ = std::fs::remove_dir_all(&directory);
+        }
         drop(disk);
     }
 }

@@ -1,8 +1,5 @@
 //! What other programs speak to a node: gRPC health and reflection, unary calls, HTTP.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
-
 use kvorum_wire::v1;
 use tonic::Code;
 use tonic::transport::Endpoint;
@@ -13,20 +10,12 @@ use v1::kv_client::KvClient;
 
 use crate::harness::Cluster;
 
-fn http(address: &str, path: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
-}
-
 #[test]
 fn a_node_answers_health_checks_and_unary_calls() {
     let cluster = Cluster::start(1, &["--engine", "memory"]);
     let node = cluster.node("n1");
-    assert!(http(&node.http, "/livez").starts_with("HTTP/1.1 200"));
-    assert!(http(&node.http, "/readyz").starts_with("HTTP/1.1 200"));
+    assert!(node.http("/livez").starts_with("HTTP/1.1 200"));
+    assert!(node.http("/readyz").starts_with("HTTP/1.1 200"));
 
     let endpoint = format!("http://{}", node.client);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -87,7 +87,8 @@ pub(crate) struct LayerArgs {
 #[command(after_help = "\
 Node i, from 0, has the name n{i+1}, its data in DIR/n{i+1}, its log in DIR/n{i+1}.log, and the ports base + 10 i for
 clients, +1 for peers, +2 for HTTP. Started again on the same directory it finds the data again. Ctrl-C stops all nodes.
-Any other setting of `kvnode run` may be given, and holds for every node.
+Any other setting of `kvnode run` may be given, and holds for every node; unless it is given, the nodes share the memory that
+one would take.
 
 Examples:
   kvnode dev                                  three nodes on the ports from 7400

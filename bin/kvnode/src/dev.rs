@@ -12,12 +12,14 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
 use kvorum_client::{Client, Route};
+use kvorum_server::config::default_memory;
+use kvorum_server::memory::MIN_MEMORY;
 use tokio::process::{Child, Command};
 use tokio::time::Instant;
 
 use crate::args::DevArgs;
 use crate::layers::{Settings, Source};
-use crate::settings::{SETTINGS, Setting};
+use crate::settings::{SETTINGS, Setting, size};
 use crate::{Failure, effective};
 
 /// How long the nodes may take to find each other.
@@ -139,6 +141,9 @@ fn plan(args: &DevArgs) -> Result<Vec<Node>> {
         }
         let mut fallback = Settings::default();
         fallback.set("initial-nodes", args.nodes.to_string(), Source::Default);
+        // They share one machine, and what one node would take of it.
+        let memory = (default_memory() / u64::from(args.nodes)).max(MIN_MEMORY);
+        fallback.set("memory", size(memory), Source::Default);
         let settings = chosen.over(common.clone()).over(fallback);
         let path = args.dir.join(format!("{name}.toml"));
         let text = file(&settings);
@@ -317,7 +322,7 @@ mod tests {
         let variable = complaint(&[], Some(("KVORUM_NAME", "n7")));
         assert!(variable.starts_with("variable KVORUM_NAME: `kvnode dev` chooses it"), "{variable}");
         let engine = complaint(&[], Some(("KVORUM_ENGINE", "rocks")));
-        assert_eq!(engine, "variable KVORUM_ENGINE: `rocks` is not one of sled, memory");
+        assert_eq!(engine, "variable KVORUM_ENGINE: `rocks` is not one of lsm, sled, memory");
     }
 
     #[test]
@@ -334,5 +339,9 @@ mod tests {
         assert_eq!(configs[2].seeds, ["127.0.0.1:8401", "127.0.0.1:8411"]);
         assert!(configs.iter().all(|config| config.founding.nodes == 3));
         assert_eq!(format!("{:?}", configs[2].engine), "Memory");
+        let together: u64 = configs.iter().map(|config| config.memory).sum();
+        assert!(together <= default_memory().max(3 * MIN_MEMORY), "{together} bytes");
+        let nodes = plan(&dev_args(&["--dir", dir, "--memory", "128MiB", "--base-port", "8400"])).unwrap();
+        assert!(nodes.iter().all(|node| read(node).memory == 128 << 20));
     }
 }

@@ -11,13 +11,11 @@ use kvorum_ring::{MAX_WEIGHT, Partitions, Replication};
 use kvorum_server::Config;
 use kvorum_server::config::{FoundingConfig, PAIR_BYTES_RANGE};
 use kvorum_server::engine::{Durability, EngineKind};
+use kvorum_server::memory::MIN_MEMORY;
 use tracing_subscriber::EnvFilter;
 
 use crate::layers::{Settings, Value};
 use crate::settings::Setting;
-
-/// Less is a slip, such as a size without its unit.
-const MIN_MEMORY: u64 = 1 << 20;
 
 /// What is logged, and how.
 #[derive(Debug)]
@@ -28,7 +26,7 @@ pub(crate) struct Log {
 
 /// The configuration of a node.
 pub(crate) fn config(settings: &Settings) -> Result<Config> {
-    let engines = [("sled", EngineKind::Sled), ("memory", EngineKind::Memory)];
+    let engines = [("lsm", EngineKind::Lsm), ("sled", EngineKind::Sled), ("memory", EngineKind::Memory)];
     let durabilities =
         [("always", Durability::Always), ("interval", Durability::Interval), ("never", Durability::Never)];
     let advertise = parse_given(settings, "advertise", host_and_port)?;

@@ -79,7 +79,7 @@ pub(crate) const SETTINGS: [Setting; 21] = [
         key: "http-listen",
         kind: Kind::Text,
         placeholder: "HOST:PORT",
-        meaning: "/livez and /readyz; port 0 takes a free one",
+        meaning: "/livez, /readyz and /metrics; port 0 takes a free one",
         allowed: ADDRESS,
         fallback: Fallback::Value("127.0.0.1:7402"),
     },
@@ -136,14 +136,14 @@ pub(crate) const SETTINGS: [Setting; 21] = [
         kind: Kind::Text,
         placeholder: "ENGINE",
         meaning: "What its data is kept in; memory keeps nothing over a restart",
-        allowed: "one of sled, memory",
-        fallback: Fallback::Value("sled"),
+        allowed: "one of lsm, sled, memory",
+        fallback: Fallback::Value("lsm"),
     },
     Setting {
         key: "durability",
         kind: Kind::Text,
         placeholder: "WHEN",
-        meaning: "When a write counts as stored; always is when it is flushed",
+        meaning: "When a write counts as stored; always is when the disk has it",
         allowed: "one of always, interval, never",
         fallback: Fallback::Value("always"),
     },
@@ -183,8 +183,8 @@ pub(crate) const SETTINGS: [Setting; 21] = [
         key: "memory",
         kind: Kind::TextOrNumber,
         placeholder: "SIZE",
-        meaning: "The budget for caches",
-        allowed: "a size of at least 1MiB, such as 512MiB",
+        meaning: "The memory it may use, for memtables and caches together",
+        allowed: "a size of at least 64MiB, such as 512MiB",
         fallback: Fallback::Machine("a quarter of the machine's memory", || Some(size(default_memory()))),
     },
     Setting {
@@ -260,7 +260,7 @@ fn host_name() -> Option<String> {
 }
 
 /// Exactly so many bytes, in the largest unit that divides them.
-fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     let units = [("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)];
     let unit = units.iter().find(|(_, unit)| bytes.is_multiple_of(*unit));
     unit.map_or_else(|| format!("{bytes}B"), |(name, unit)| format!("{}{name}", bytes / unit))

@@ -7,6 +7,7 @@ pub use kvorum_node::{DEFAULT_PAIR_BYTES, PAIR_BYTES_RANGE};
 use kvorum_ring::{Partitions, Replication};
 
 use crate::engine::{Durability, EngineKind};
+use crate::memory::MIN_MEMORY;
 
 /// The configuration of one node.
 #[derive(Clone, Debug)]
@@ -19,7 +20,7 @@ pub struct Config {
     pub listen: SocketAddr,
     /// Where it listens for other nodes.
     pub peer_listen: SocketAddr,
-    /// Where it answers `/livez` and `/readyz`.
+    /// Where it answers `/livez`, `/readyz` and `/metrics`.
     pub http_listen: SocketAddr,
     /// The address clients should use; the one it listens on when none is given.
     pub advertise: Option<String>,
@@ -39,7 +40,7 @@ pub struct Config {
     pub durability: Durability,
     /// Used by the founder.
     pub founding: FoundingConfig,
-    /// The budget for caches, in bytes.
+    /// What memory it may use, in bytes: see [`Shares`](crate::memory::Shares).
     pub memory: u64,
     /// Data shards, each on a thread of its own.
     pub shards: usize,
@@ -69,5 +70,5 @@ pub fn default_shards() -> usize {
 #[expect(clippy::useless_conversion, reason = "the word is narrower on other machines")]
 pub fn default_memory() -> u64 {
     let info = rustix::system::sysinfo();
-    (u64::from(info.totalram) * u64::from(info.mem_unit) / 4).max(64 << 20)
+    (u64::from(info.totalram) * u64::from(info.mem_unit) / 4).max(MIN_MEMORY)
 }

@@ -5,7 +5,7 @@
 //! identity.toml   who the node is; written once, but for its count of starts
 //! cluster.state   the cluster, the layout, where the other members were last reached
 //! clock.ceiling   no timestamp above it has been minted
-//! sled/           the store
+//! lsm/, sled/     the store, by the engine it was made with
 //! ```
 //!
 //! A file is replaced by writing a new one beside it, syncing it, renaming it, and syncing the directory: after a
@@ -312,7 +312,7 @@ mod tests {
         let dir = DataDir::open(temp.path()).unwrap();
         assert_eq!(dir.identity().unwrap(), None);
         let founding = FoundingIdentity::new(ClusterId(7), 3, 64, "3".to_owned(), 10_240);
-        let identity = DataDir::new_identity(NodeId(0xab), "sled".to_owned(), Some(founding));
+        let identity = DataDir::new_identity(NodeId(0xab), "lsm".to_owned(), Some(founding));
         dir.save_identity(&identity).unwrap();
         assert_eq!(dir.identity().unwrap(), Some(identity.clone()));
         assert_eq!((identity.node(), identity.founding.unwrap().cluster()), (NodeId(0xab), ClusterId(7)));

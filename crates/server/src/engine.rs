@@ -3,18 +3,25 @@
 //! An engine is shared by all shards. A read is answered from durable state only; a batch that was submitted is
 //! reported durable, per shard and in order, once reads see it.
 
+mod figure;
+mod lsm;
 mod memory;
 #[cfg(feature = "sled")]
 mod sled;
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
 use kvorum_node::{KeyRange, LogSeq, Page, Record, ShardIndex, StoreError, StoredKey};
 
+pub use figure::{Figure, FigureKind, Number, Unit};
+pub use lsm::LsmEngine;
 pub use memory::MemoryEngine;
 #[cfg(feature = "sled")]
 pub use sled::SledEngine;
+
+use crate::memory::Shares;
 
 /// What a shard appends in one turn: records in the order of their sequences, the last of which is `seq`.
 #[derive(Debug)]
@@ -49,7 +56,7 @@ pub enum Submitted {
     Pending,
 }
 
-/// Where an engine reports; called on the engine's own thread.
+/// Where an engine reports; called on the engine's own thread, or on the one that submits.
 pub trait Completions: Send + Sync {
     /// Everything this shard submitted up to `seq` is durable, and reads see it.
     fn durable(&self, shard: ShardIndex, seq: LogSeq);
@@ -57,7 +64,7 @@ pub trait Completions: Send + Sync {
     fn failed(&self, error: &StoreError);
 }
 
-/// A storage engine: a seam between `memory`, `sled` and whatever comes after them.
+/// A storage engine: a seam between `lsm`, `sled` and `memory`.
 pub trait Engine: Send + Sync {
     /// Reads without waiting for a disk.
     fn try_get(&self, key: &StoredKey) -> TryGet;
@@ -81,6 +88,11 @@ pub trait Engine: Send + Sync {
     /// The bytes it takes, about.
     fn size_bytes(&self) -> u64;
 
+    /// What it counts, for operators. Cheap, and waits for nothing.
+    fn figures(&self) -> Vec<Figure> {
+        Vec::new()
+    }
+
     /// Makes everything durable and stops; nothing may be submitted after.
     ///
     /// # Errors
@@ -91,10 +103,12 @@ pub trait Engine: Send + Sync {
 /// The engines a node can run on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EngineKind {
+    /// A log-structured tree on disk, `kvorum-lsm`.
+    Lsm,
+    /// Another tree on disk, sled 0.34.
+    Sled,
     /// Keeps nothing over a restart.
     Memory,
-    /// A tree on disk.
-    Sled,
 }
 
 /// When a write counts as stored.
@@ -108,12 +122,42 @@ pub enum Durability {
     Never,
 }
 
-impl std::fmt::Display for EngineKind {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for EngineKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Memory => "memory",
+            Self::Lsm => "lsm",
             Self::Sled => "sled",
+            Self::Memory => "memory",
         })
+    }
+}
+
+/// What an engine is opened with.
+pub struct Opening<'a> {
+    /// The data directory; each engine has a place of its own below it.
+    pub directory: &'a Path,
+    /// When a write counts as stored.
+    pub durability: Durability,
+    /// What memory it may use.
+    pub memory: Shares,
+    /// Which values have expired.
+    pub expiry: Expiry,
+    /// Where it reports.
+    pub completions: Arc<dyn Completions>,
+}
+
+/// Tells engines that can make use of it which values nobody will read again.
+#[derive(Clone)]
+pub struct Expiry {
+    /// The wall clock, in milliseconds since the Unix epoch.
+    pub unix_ms: Arc<dyn Fn() -> u64 + Send + Sync>,
+    /// How long after its expiry a value is safe to take away, whatever other clocks say.
+    pub grace_ms: u64,
+}
+
+impl fmt::Debug for Expiry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Expiry").field("grace_ms", &self.grace_ms).finish_non_exhaustive()
     }
 }
 
@@ -122,24 +166,18 @@ impl EngineKind {
     ///
     /// # Errors
     /// When the store cannot be opened, or this build lacks the engine.
-    pub fn open(
-        self,
-        directory: &Path,
-        durability: Durability,
-        cache_bytes: u64,
-        completions: Arc<dyn Completions>,
-    ) -> Result<Arc<dyn Engine>, StoreError> {
+    pub fn open(self, opening: Opening<'_>) -> Result<Arc<dyn Engine>, StoreError> {
+        let place = opening.directory.join(self.to_string());
+        let opening = Opening { directory: &place, ..opening };
         match self {
-            Self::Memory => Ok(Arc::new(MemoryEngine::default())),
+            Self::Lsm => Ok(Arc::new(LsmEngine::open(opening)?)),
             #[cfg(feature = "sled")]
-            Self::Sled => {
-                Ok(Arc::new(SledEngine::open(&directory.join("sled"), durability, cache_bytes, completions)?))
-            }
+            Self::Sled => Ok(Arc::new(SledEngine::open(opening)?)),
             #[cfg(not(feature = "sled"))]
             Self::Sled => {
-                let _ = (directory, durability, cache_bytes, completions);
-                Err(StoreError::Io("this build has no sled engine; choose --engine memory".to_owned()))
+                Err(StoreError::Io("this build has no sled engine; choose --engine lsm or memory".to_owned()))
             }
+            Self::Memory => Ok(Arc::new(MemoryEngine::default())),
         }
     }
 }

@@ -1,15 +1,17 @@
-//! The HTTP port: `/livez` and `/readyz`, for those who look after processes. What they ask is short, and so is what a
-//! connection may take: strangers cost little here too.
+//! The HTTP port: `/livez`, `/readyz` and `/metrics`, for those who look after processes. What they ask is short, and so is
+//! what a connection may take: strangers cost little here too.
 
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -17,6 +19,7 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{Sleep, sleep};
 
 use crate::control_loop::Snapshot;
+use crate::metrics::{self, Metrics};
 
 /// Connections at a time. One more ends the oldest, so that strangers cannot keep those out who look after the node.
 const MAX_CONNECTIONS: usize = 256;
@@ -25,7 +28,11 @@ const LIFETIME: Duration = Duration::from_secs(10);
 /// What may be sent to one in that time, in bytes.
 const MOST_READ: usize = 64 << 10;
 
-pub(crate) fn router(snapshot: watch::Receiver<Snapshot>, stopped: watch::Receiver<bool>) -> Router {
+pub(crate) fn router(
+    snapshot: watch::Receiver<Snapshot>,
+    stopped: watch::Receiver<bool>,
+    metrics: Arc<Metrics>,
+) -> Router {
     let ready = move || async move {
         let snapshot = snapshot.borrow();
         if *stopped.borrow() {
@@ -38,7 +45,11 @@ pub(crate) fn router(snapshot: watch::Receiver<Snapshot>, stopped: watch::Receiv
             (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {}\n", snapshot.view.not_ready_because()))
         }
     };
-    Router::new().route("/livez", get(|| async { "alive\n" })).route("/readyz", get(ready))
+    let metrics = move || async move { ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], metrics.text()) };
+    Router::new()
+        .route("/livez", get(|| async { "alive\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
 }
 
 /// A listener whose connections are bounded in number, time and size.

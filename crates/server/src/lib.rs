@@ -19,6 +19,8 @@ pub mod engine;
 mod http;
 mod kv_service;
 mod mailbox;
+pub mod memory;
+mod metrics;
 mod outbox;
 mod peer;
 mod server;

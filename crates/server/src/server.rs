@@ -3,14 +3,15 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use kvorum_gossip as gossip;
 use kvorum_node::control::{Founding, SavedState};
 use kvorum_node::{
-    ActorId, ClusterId, Control, ControlConfig, Input, Limits, MemberMeta, NodeId, Shard, ShardConfig, ShardIndex,
-    StoreError, View,
+    ActorId, ClusterId, Control, ControlConfig, Input, MemberMeta, NodeId, Shard, ShardConfig, ShardIndex, StoreError,
+    View,
 };
 use kvorum_wire::v1;
 use tokio::net::TcpListener;
@@ -28,9 +29,11 @@ use crate::config::Config;
 use crate::control_loop::{ControlEvent, ControlLoop, Snapshot};
 use crate::data_dir::{DataDir, DataDirError, FoundingIdentity, Identity};
 use crate::disk_pool::DiskPool;
-use crate::engine::{Completions, Durability, EngineKind};
+use crate::engine::{Completions, Durability, EngineKind, Expiry, Opening};
 use crate::kv_service::KvService;
 use crate::mailbox::{Mail, Mailbox};
+use crate::memory::Shares;
+use crate::metrics::{Metrics, Sources};
 use crate::peer::inbound::PeerService;
 use crate::peer::lane::MAX_MESSAGE;
 use crate::shard_loop::{self, Shared};
@@ -94,7 +97,7 @@ pub struct Ready {
     pub client: SocketAddr,
     /// Where peers reach it.
     pub peer: SocketAddr,
-    /// Where it answers `/livez` and `/readyz`.
+    /// Where it answers `/livez`, `/readyz` and `/metrics`.
     pub http: SocketAddr,
 }
 
@@ -119,6 +122,10 @@ fn random() -> Result<u64, ServerError> {
     getrandom::u64().map_err(|error| ServerError::System { what: "random numbers", why: error.to_string() })
 }
 
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
 async fn bind(address: SocketAddr, flag: &'static str) -> Result<(TcpListener, SocketAddr), ServerError> {
     let refused = |source| ServerError::Listen { address, flag, source };
     let listener = TcpListener::bind(address).await.map_err(refused)?;
@@ -127,15 +134,19 @@ async fn bind(address: SocketAddr, flag: &'static str) -> Result<(TcpListener, S
 }
 
 /// Reports of the log thread, as mail to the shards.
-struct PostCompletions(Arc<[Arc<Mailbox>]>);
+struct PostCompletions {
+    mailboxes: Arc<[Arc<Mailbox>]>,
+    store_failed: Arc<AtomicBool>,
+}
 
 impl Completions for PostCompletions {
     fn durable(&self, shard: ShardIndex, seq: kvorum_node::LogSeq) {
-        self.0[usize::from(shard.0)].post([Mail::Input(Input::Durable(seq))]);
+        self.mailboxes[usize::from(shard.0)].post([Mail::Input(Input::Durable(seq))]);
     }
 
     fn failed(&self, error: &StoreError) {
-        for mailbox in self.0.iter() {
+        self.store_failed.store(true, Ordering::Relaxed);
+        for mailbox in self.mailboxes.iter() {
             mailbox.post([Mail::Input(Input::LogFailed(error.clone()))]);
         }
     }
@@ -159,8 +170,17 @@ async fn serve(config: Config, ready: impl FnOnce(&Ready), stop: impl Future<Out
     }
 
     let mailboxes: Arc<[Arc<Mailbox>]> = (0..config.shards).map(|_| Arc::new(Mailbox::default())).collect();
-    let completions: Arc<dyn Completions> = Arc::new(PostCompletions(Arc::clone(&mailboxes)));
-    let engine = config.engine.open(data_dir.path(), config.durability, config.memory, completions)?;
+    let store_failed = Arc::new(AtomicBool::new(false));
+    let completions = PostCompletions { mailboxes: Arc::clone(&mailboxes), store_failed: Arc::clone(&store_failed) };
+    let memory = Shares::of(config.memory);
+    let opening = Opening {
+        directory: data_dir.path(),
+        durability: config.durability,
+        memory,
+        expiry: Expiry { unix_ms: Arc::new(move || clock.now().unix_ms), grace_ms: 2 * millis(MAX_DRIFT) },
+        completions: Arc::new(completions),
+    };
+    let engine = config.engine.open(opening)?;
     let disks = DiskPool::start(&engine, DISK_THREADS)
         .map_err(|error| ServerError::System { what: "a thread", why: error.to_string() })?;
 
@@ -226,9 +246,9 @@ async fn serve(config: Config, ready: impl FnOnce(&Ready), stop: impl Future<Out
             index,
             actor,
             clock_floor,
-            max_drift_ms: u64::try_from(MAX_DRIFT.as_millis()).unwrap_or(u64::MAX),
+            max_drift_ms: millis(MAX_DRIFT),
             hedge_after: HEDGE_AFTER,
-            limits: Limits::default(),
+            limits: memory.limits(config.shards),
             seed: random()?,
         };
         let shard = Shard::new(shard_config, Arc::clone(&unpublished));
@@ -241,7 +261,18 @@ async fn serve(config: Config, ready: impl FnOnce(&Ready), stop: impl Future<Out
     let (client_queues, peer_queues) = queues.unzip();
     let clients = tokio::spawn(accept(client_listener, client_queues, MAX_CLIENTS));
     let peers = tokio::spawn(accept(peer_listener, peer_queues, MAX_PEERS));
-    let http_router = crate::http::router(snapshots.clone(), stopped.clone());
+    let metrics = Metrics::new(Sources {
+        node: [
+            ("name", config.name.clone()),
+            ("id", me.to_string()),
+            ("engine", config.engine.to_string()),
+            ("version", env!("CARGO_PKG_VERSION").to_owned()),
+        ],
+        engine: Arc::clone(&engine),
+        store_failed,
+        memory,
+    });
+    let http_router = crate::http::router(snapshots.clone(), stopped.clone(), Arc::new(metrics));
     let http_listener = crate::http::Bounded::new(http_listener);
     let http_task = tokio::spawn(async move { axum::serve(http_listener, http_router).await });
 
@@ -330,13 +361,17 @@ fn warnings(config: &Config) -> Vec<String> {
     let mut warnings = Vec::new();
     let name = &config.name;
     match (config.engine, config.durability) {
+        (EngineKind::Lsm, Durability::Always) => {}
         (EngineKind::Memory, _) => warnings.push(format!("{name} runs on engine memory: it keeps nothing over a restart")),
         (EngineKind::Sled, Durability::Always) => warnings.push(format!(
             "{name} runs on engine sled, whose flush is weaker than fsync: its durability is `interval`; a write that was acknowledged may be lost if the machine itself goes down"
         )),
-        (EngineKind::Sled, Durability::Interval) => warnings.push(format!(
+        (EngineKind::Lsm | EngineKind::Sled, Durability::Interval) => warnings.push(format!(
             "{name} has durability interval: writes of the last half second are lost if the machine itself goes down"
         )),
+        (EngineKind::Lsm, Durability::Never) => {
+            warnings.push(format!("{name} has durability never: recent writes are lost if the machine itself goes down"));
+        }
         (EngineKind::Sled, Durability::Never) => {
             warnings.push(format!("{name} has durability never: recent writes are lost if the process or the machine goes down"));
         }

@@ -2,10 +2,12 @@
 //! `kvctl`. Whatever a test leaves running is killed when it is dropped. Nothing here sleeps to synchronise: it waits
 //! for a condition, with a deadline.
 
+mod small_disk;
+
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpListener;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -14,6 +16,8 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+
+pub(crate) use small_disk::SmallDisk;
 
 /// How long anything that should happen may take on a slow machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -109,10 +113,11 @@ impl Process {
 
     /// What the system counts for it, in bytes: `VmRSS` is what it holds now, `VmHWM` the most it ever held.
     pub(crate) fn memory(&self, counter: &str) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix(counter)?.strip_prefix(':'));
-        let kibibytes = line.unwrap_or_else(|| panic!("{} has no {counter}: has it ended?", self.name));
-        kibibytes.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+        memory(self.child.id(), counter)
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
     }
 
     /// The processor time it has used.
@@ -142,6 +147,14 @@ impl Drop for Process {
     }
 }
 
+/// See [`Process::memory`].
+pub(crate) fn memory(process: u32, counter: &str) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix(counter)?.strip_prefix(':'));
+    let kibibytes = line.unwrap_or_else(|| panic!("process {process} has no {counter}: has it ended?"));
+    kibibytes.trim().trim_end_matches(" kB").parse::<u64>().unwrap() * 1024
+}
+
 /// A free port below those that the system hands out by itself: a node that is killed must find its port free again,
 /// and not taken by somebody's outgoing connection.
 fn free_port() -> u16 {
@@ -160,17 +173,23 @@ pub(crate) struct Node {
     pub(crate) client: String,
     pub(crate) http: String,
     pub(crate) peer: String,
+    /// Its log, and its data unless they have a place of their own.
     directory: PathBuf,
+    data: PathBuf,
     flags: Vec<String>,
     pub(crate) process: Option<Process>,
 }
 
 impl Node {
     fn start(directory: &Path, name: &str, flags: &[&str]) -> Self {
+        Self::start_in(directory, directory.join(name), name, flags)
+    }
+
+    fn start_in(directory: &Path, data: PathBuf, name: &str, flags: &[&str]) -> Self {
         let [client, peer, http] = [(); 3].map(|()| format!("127.0.0.1:{}", free_port()));
         let flags = flags.iter().map(ToString::to_string).collect();
         let directory = directory.to_owned();
-        let mut node = Self { name: name.to_owned(), client, http, peer, directory, flags, process: None };
+        let mut node = Self { name: name.to_owned(), client, http, peer, directory, data, flags, process: None };
         node.restart();
         node
     }
@@ -196,7 +215,7 @@ impl Node {
             "--http-listen",
             &self.http,
         ]);
-        command.arg("--data-dir").arg(self.directory.join(&self.name)).args(&self.flags);
+        command.arg("--data-dir").arg(self.data()).args(&self.flags);
         command
     }
 
@@ -213,12 +232,36 @@ impl Node {
         (self.client, self.peer, self.http) = (field("client"), field("peer"), field("http"));
     }
 
+    /// Where its data is.
+    pub(crate) fn data(&self) -> &Path {
+        &self.data
+    }
+
     /// Starts it without waiting.
     fn launch(&mut self) {
         let log = File::options().create(true).append(true).open(self.log_path()).unwrap();
         let mut command = self.command();
         command.stderr(log);
         self.process = Some(Process::start(&self.name, command));
+    }
+
+    /// What its HTTP port answers, head and body.
+    pub(crate) fn http(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.http).unwrap();
+        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    }
+
+    /// One of its figures; the sum of all parts, if it has some.
+    pub(crate) fn figure(&self, name: &str) -> f64 {
+        let text = self.http("/metrics");
+        let of_name = |line: &&str| line.split(['{', ' ']).next() == Some(name);
+        let numbers: Vec<f64> =
+            text.lines().filter(of_name).map(|line| line.rsplit(' ').next().unwrap().parse().unwrap()).collect();
+        assert!(!numbers.is_empty(), "there is no {name} in:\n{text}");
+        numbers.iter().sum()
     }
 
     pub(crate) fn process(&mut self) -> &mut Process {
@@ -239,6 +282,15 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
+    /// One node whose data lies in a place of the caller's.
+    pub(crate) fn alone_in(place: &Path, flags: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let node = Node::start_in(directory.path(), place.join("data"), "n1", flags);
+        let cluster = Self { nodes: vec![node], directory };
+        cluster.wait_until_up(1);
+        cluster
+    }
+
     /// Starts nodes that found a cluster together, and waits until it is complete.
     pub(crate) fn start(nodes: usize, flags: &[&str]) -> Self {
         Self::found(nodes, &[], flags)

@@ -23,6 +23,7 @@ fn every_default_is_allowed_and_the_table_agrees_with_the_constants() {
     assert_eq!(config.shards, kvorum_server::config::default_shards());
     let allowed = |key: &str| setting(key).allowed;
     assert!(allowed("weight").ends_with(&format!(" {MAX_WEIGHT}")));
+    assert!(allowed("memory").contains(&format!(" {}MiB,", MIN_MEMORY >> 20)));
     assert_eq!((*PAIR_BYTES_RANGE.start(), *PAIR_BYTES_RANGE.end()), (1 << 10, 1 << 20), "as max-pair says");
 }
 
@@ -46,7 +47,7 @@ fn what_may_not_be_is_refused_with_what_is_allowed() {
         ("replication", &["0", "x", "dc1", "dc1=0", "dc1=x", "dc1=1,dc1=2"]),
         ("initial-nodes", &["0", "-1"]),
         ("max-pair", &["1023", "1025KiB", "10 apples", "99999999999GB"]),
-        ("memory", &["0", "512", "a lot"]),
+        ("memory", &["0", "512", "67108863", "a lot"]),
         ("shards", &["0", "257"]),
         ("log", &["inof", "info,loud", "kvorum_server=loud", ""]),
         ("log-format", &["xml"]),

@@ -75,7 +75,7 @@ fn a_value_of_another_type_is_refused_with_its_line_and_what_is_allowed() {
     for (file, told) in [
         ("weight = 'many'", ":1: weight: `'many'` is not a number without quotes (a whole number from 0 to 1000)"),
         ("\nlisten = 7400", ":2: listen: `7400` is not a text in quotes (HOST:PORT, such as 127.0.0.1:7400)"),
-        ("engine = true", ":1: engine: `true` is not a text in quotes (one of sled, memory)"),
+        ("engine = true", ":1: engine: `true` is not a text in quotes (one of lsm, sled, memory)"),
         ("max-pair = 1.5", ":1: max-pair: `1.5` is not a text in quotes or a number (a size from 1KiB to 1MiB)"),
         ("seeds = 'a:1'", ":1: seeds: `'a:1'` is not a list of texts in quotes"),
         ("seeds = ['a:1', 2]", ":1: seeds: `['a:1', 2]` is not a list of texts in quotes"),
@@ -99,9 +99,9 @@ fn a_value_that_may_not_be_is_refused_with_its_place_in_each_layer() {
 
 #[test]
 fn a_number_in_a_file_may_be_written_in_each_way_that_toml_has() {
-    let settings = gather(&[], None, Some("weight = 1_0\npartitions = 0x40\nreplication = 2\nmemory = 2097152"));
+    let settings = gather(&[], None, Some("weight = 1_0\npartitions = 0x40\nreplication = 2\nmemory = 134_217_728"));
     let config = config(&settings.unwrap()).unwrap();
-    assert_eq!((config.weight, config.founding.replication.factor("dc1"), config.memory), (10, 2, 2 << 20));
+    assert_eq!((config.weight, config.founding.replication.factor("dc1"), config.memory), (10, 2, 128 << 20));
 }
 
 #[test]

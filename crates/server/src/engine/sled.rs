@@ -6,14 +6,13 @@
 
 use std::fmt;
 use std::ops::Bound;
-use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
 use kvorum_node::{KeyRange, Page, Record, StoreError, StoredKey};
 
-use super::{Batch, Completions, Durability, Engine, Submitted, TryGet, fill_page};
+use super::{Batch, Completions, Durability, Engine, Opening, Submitted, TryGet, fill_page};
 
 /// See the module's documentation.
 pub struct SledEngine {
@@ -58,16 +57,13 @@ impl SledEngine {
     ///
     /// # Errors
     /// When the tree cannot be opened.
-    pub fn open(
-        directory: &Path,
-        durability: Durability,
-        cache_bytes: u64,
-        completions: Arc<dyn Completions>,
-    ) -> Result<Self, StoreError> {
+    pub fn open(opening: Opening<'_>) -> Result<Self, StoreError> {
+        let Opening { directory, durability, memory, completions, .. } = opening;
         let flush_every_ms = (durability == Durability::Interval).then_some(500);
         let db = ::sled::Config::new()
             .path(directory)
-            .cache_capacity(cache_bytes)
+            // It has no memtables; how much it takes besides its cache, nobody can tell it.
+            .cache_capacity(memory.total() - memory.process)
             .flush_every_ms(flush_every_ms)
             .open()
             .map_err(|error| {

@@ -1,6 +1,7 @@
 //! The same behaviour of every engine.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use kvorum_node::{ActorId, KeyRange, KeyspaceId, LogSeq, Record, ShardIndex, Sto
 use kvorum_ring::PartitionId;
 use kvorum_vclock::{Dot, Timestamp};
 
-use super::{Batch, Completions, Durability, Engine, EngineKind, Submitted};
+use super::{Batch, Completions, Durability, Engine, EngineKind, Expiry, Opening, Submitted};
+use crate::memory::{MIN_MEMORY, Shares};
 
 /// Remembers what was reported, and lets a test wait for it.
 #[derive(Default)]
@@ -42,6 +44,17 @@ impl Completions for Reports {
     }
 }
 
+fn open(kind: EngineKind, directory: &Path, reports: &Arc<Reports>) -> Arc<dyn Engine> {
+    let opening = Opening {
+        directory,
+        durability: Durability::Always,
+        memory: Shares::of(MIN_MEMORY),
+        expiry: Expiry { unix_ms: Arc::new(|| 0), grace_ms: 0 },
+        completions: Arc::clone(reports) as Arc<dyn Completions>,
+    };
+    kind.open(opening).unwrap()
+}
+
 fn key(partition: u16, name: &str) -> StoredKey {
     StoredKey::new(KeyspaceId(1), PartitionId(partition), name.as_bytes())
 }
@@ -57,16 +70,18 @@ fn store(engine: &dyn Engine, reports: &Reports, seq: u64, records: Vec<(StoredK
     }
 }
 
+const KINDS: &[EngineKind] = &[
+    EngineKind::Lsm,
+    EngineKind::Memory,
+    #[cfg(feature = "sled")]
+    EngineKind::Sled,
+];
+
 fn on_every_engine(test: impl Fn(&dyn Engine, &Reports)) {
-    for kind in [
-        EngineKind::Memory,
-        #[cfg(feature = "sled")]
-        EngineKind::Sled,
-    ] {
+    for kind in KINDS {
         let directory = tempfile::tempdir().unwrap();
         let reports = Arc::new(Reports::default());
-        let completions: Arc<dyn Completions> = reports.clone();
-        let engine = kind.open(directory.path(), Durability::Always, 1 << 20, completions).unwrap();
+        let engine = open(*kind, directory.path(), &reports);
         test(&*engine, &reports);
         engine.close().unwrap();
     }
@@ -112,16 +127,39 @@ fn a_range_that_runs_backwards_is_empty() {
     });
 }
 
-#[cfg(feature = "sled")]
 #[test]
-fn a_closed_tree_is_found_again() {
-    let directory = tempfile::tempdir().unwrap();
-    for seq in 1..=2 {
-        let reports = Arc::new(Reports::default());
-        let completions: Arc<dyn Completions> = reports.clone();
-        let engine = EngineKind::Sled.open(directory.path(), Durability::Always, 1 << 20, completions).unwrap();
-        store(&*engine, &reports, 1, vec![(key(0, &seq.to_string()), record(seq, "v"))]);
-        assert_eq!(engine.get(&key(0, "1")), Ok(Some(record(1, "v"))));
-        engine.close().unwrap();
+fn a_closed_store_is_found_again() {
+    for kind in KINDS.iter().filter(|kind| **kind != EngineKind::Memory) {
+        let directory = tempfile::tempdir().unwrap();
+        for seq in 1..=2 {
+            let reports = Arc::new(Reports::default());
+            let engine = open(*kind, directory.path(), &reports);
+            store(&*engine, &reports, 1, vec![(key(0, &seq.to_string()), record(seq, "v"))]);
+            assert_eq!(engine.get(&key(0, "1")), Ok(Some(record(1, "v"))), "{kind}");
+            engine.close().unwrap();
+        }
     }
+}
+
+#[test]
+fn batches_of_several_shards_are_each_reported_in_their_order() {
+    on_every_engine(|engine, reports| {
+        let threads = 4_u16;
+        std::thread::scope(|scope| {
+            for shard in 0..threads {
+                scope.spawn(move || {
+                    for seq in 1..=200 {
+                        let records = vec![(key(shard, "counter"), record(seq, &seq.to_string()))];
+                        let batch = Batch { shard: ShardIndex(shard), seq: LogSeq(seq), records };
+                        if engine.submit(batch) == Submitted::Pending && seq % 50 == 0 {
+                            reports.wait(shard, LogSeq(seq));
+                        }
+                    }
+                });
+            }
+        });
+        for shard in 0..threads {
+            assert_eq!(engine.get(&key(shard, "counter")), Ok(Some(record(200, "200"))));
+        }
+    });
 }
