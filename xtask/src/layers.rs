@@ -21,12 +21,20 @@ const TABLE: &[(&str, &[&str])] = &[
     ("kvorum-node", CONCEPTS),
     (
         "kvorum-sim",
-        &["kvorum-node", "kvorum-ring", "kvorum-vclock", "kvorum-quorum", "kvorum-gossip", "kvorum-history"],
+        &[
+            "kvorum-node",
+            "kvorum-lsm",
+            "kvorum-ring",
+            "kvorum-vclock",
+            "kvorum-quorum",
+            "kvorum-gossip",
+            "kvorum-history",
+        ],
     ),
     // The shells. `server` also imports the concepts whose types stand in `node`'s interface.
     (
         "kvorum-server",
-        &["kvorum-node", "kvorum-wire", "kvorum-ring", "kvorum-vclock", "kvorum-quorum", "kvorum-gossip"],
+        &["kvorum-node", "kvorum-lsm", "kvorum-wire", "kvorum-ring", "kvorum-vclock", "kvorum-quorum", "kvorum-gossip"],
     ),
     ("kvorum-client", &["kvorum-wire", "kvorum-ring", "kvorum-quorum"]),
     // The top.

@@ -6,6 +6,7 @@
 
 use core::time::Duration;
 
+use kvorum_lsm::{Compression, Options};
 use kvorum_node::Limits;
 use kvorum_quorum::Level;
 
@@ -46,8 +47,13 @@ pub struct SimConfig {
     pub limits: Limits,
     /// How far a node's wall clock may be off, either way, in milliseconds, and jump besides.
     pub clocks: Clocks,
+    /// How the storage engine of each node is set up: small, so that everything it does it does often.
+    pub engine: Options,
     /// Whether a log takes tens of milliseconds to write a group, so that much is under way when a node dies.
     pub slow_disks: bool,
+    /// Whether a process may start again on what its system kept in memory of a failed sync, and not only after its machine
+    /// did. No seed draws this: the engine does not survive it yet, if the power goes next.
+    pub keeps_failed_syncs: bool,
     /// Whether faults begin at once, and not only when the cluster has been founded.
     pub rough_start: bool,
     /// What happens to the cluster.
@@ -144,7 +150,9 @@ impl SimConfig {
             levels,
             limits: draw_limits(&mut random),
             clocks,
+            keeps_failed_syncs: false,
             rough_start: random.permille(250),
+            engine: draw_engine(&mut random),
             slow_disks: random.permille(250),
             faults: FaultRates::swarm(&mut random, spare),
             only_faults: None,
@@ -215,6 +223,7 @@ impl SimConfig {
         );
         assert!(self.shards > 0 && self.clients > 0 && self.keys > 0, "a run has shards, clients and keys");
         assert!(self.racks > 0, "nodes stand in racks");
+        self.engine.validate().expect("the engine can be set up like that");
         assert!(
             self.partitions.is_power_of_two() && self.partitions <= 65_536,
             "partitions come in powers of two up to 65536"
@@ -238,56 +247,28 @@ fn draw_limits(random: &mut Random) -> Limits {
     limits
 }
 
-#[cfg(test)]
-mod tests {
-    use kvorum_quorum::Requirement;
-
-    use super::*;
-
-    #[test]
-    fn seeds_draw_every_shape_and_each_the_same_again() {
-        let shapes: Vec<_> = (0..100).map(SimConfig::from_seed).collect();
-        for (nodes, replication) in [(1, 1), (2, 2), (3, 3), (4, 1), (5, 3), (5, 5)] {
-            assert!(shapes.iter().any(|config| (config.nodes, config.replication) == (nodes, replication)));
-        }
-        let some = |wanted: fn(&SimConfig) -> bool| shapes.iter().any(wanted) && !shapes.iter().all(wanted);
-        assert!(some(|config| config.shards == 1) && some(|config| config.rough_start));
-        assert!(some(SimConfig::is_strict) && some(|config| config.limits.operations < 100));
-        assert!(some(|config| config.faults.losable_disks > 0) && some(|config| config.faults.crash > 0));
-        assert!(some(|config| config.mix.scan > 0) && some(|config| config.clocks.max_jump_ms > 0));
-        assert_eq!(format!("{:?}", SimConfig::from_seed(9)), format!("{:?}", shapes[9]));
-        shapes.iter().for_each(SimConfig::check);
-    }
-
-    #[test]
-    fn a_level_means_as_many_replicas_as_a_coordinator_takes_it_to_mean() {
-        for replication in 1..=5 {
-            let centres = vec![0; usize::from(replication)];
-            for level in [Level::One, Level::Quorum, Level::All] {
-                let wanted = Requirement::resolve(level, &centres, 0).unwrap().minimum();
-                assert_eq!(Levels::count(level, replication), wanted as i32, "{level} of {replication}");
-            }
-        }
-    }
-
-    #[test]
-    fn fewer_nodes_hold_fewer_replicas() {
-        let config = SimConfig::from_seed(1).with_nodes(2);
-        assert_eq!(config.nodes, 2);
-        assert!(config.replication <= 2);
-        config.check();
-    }
-
-    #[test]
-    fn disks_may_be_lost_only_where_quorums_overlap_by_more_than_they_need() {
-        let spare = |read, write, replication| Levels { read, write }.spare_overlap(replication);
-        assert_eq!(spare(Level::Quorum, Level::Quorum, 3), 0);
-        assert_eq!(spare(Level::Quorum, Level::All, 3), 1);
-        assert_eq!(spare(Level::All, Level::All, 5), 4);
-        assert_eq!(spare(Level::All, Level::Quorum, 3), 0, "two writes overlap in one replica only");
-        assert_eq!(spare(Level::One, Level::All, 3), 0);
-        assert!(spare(Level::One, Level::Quorum, 3) < 0 && spare(Level::All, Level::One, 3) < 0);
-        let config = SimConfig::from_seed(1).with_levels(Levels::QUORUM).with_nodes(3);
-        assert_eq!(config.faults.losable_disks, 0);
-    }
+/// A memtable of 4 KiB is sealed after every group, which takes time; one of 64 KiB holds all that is written in a run.
+fn draw_engine(random: &mut Random) -> Options {
+    let memtable_bytes = if random.permille(50) { 4 << 10 } else { [8 << 10, 16 << 10, 64 << 10][random.index(3)] };
+    let mut one_of = |sizes: &[usize]| sizes[random.index(sizes.len())];
+    let l0_compact = one_of(&[1, 2, 4]);
+    let l0_slow = l0_compact + one_of(&[0, 2, 8]);
+    let options = Options::default()
+        .memtable_bytes(memtable_bytes)
+        .memtables(one_of(&[2, 3]))
+        .cache_bytes(one_of(&[0, 4 << 10, 64 << 10]))
+        .block_bytes(one_of(&[256, 512, 4 << 10]))
+        .restart_interval(one_of(&[1, 4, 16]))
+        .uncompressed_levels(one_of(&[0, 2]))
+        .filter_bits(one_of(&[0, 10]) as u8)
+        .level_base_bytes(one_of(&[4 << 10, 16 << 10]) as u64)
+        .level_multiplier(one_of(&[2, 10]) as u64)
+        .target_file_bytes(one_of(&[4 << 10, 16 << 10]) as u64)
+        .l0_compact(l0_compact)
+        .l0_slow(l0_slow)
+        .l0_stop(l0_slow + one_of(&[1, 8]));
+    if one_of(&[0, 1]) == 0 { options } else { options.bottom_compression(Compression::None) }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,60 +1,71 @@
-//! A host's disk: the engine's durable records, the log that feeds them, and the files that outlive a process. It
-//! says what a crash leaves over; when writes take effect is decided by who calls it.
+//! A host's disk: the store with the queue that feeds its log, and the files that outlive a process. It says what a crash
+//! leaves over; when writes take effect is decided by who calls it.
 
 use core::mem;
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
+use kvorum_lsm::disk::sim::SimDisk;
+use kvorum_lsm::{Batch, Durability};
 use kvorum_node::control::SavedState;
-use kvorum_node::{ControlInput, KeyRange, LogSeq, Page, Record, StoreError, StoredKey, row_weight};
+use kvorum_node::{ControlInput, LogSeq, Record, StoreError, StoredKey};
 use kvorum_vclock::Timestamp;
 
+use crate::config::SimConfig;
+use crate::event::HostIndex;
 use crate::random::Random;
 use crate::sabotage::Sabotage;
+
+pub(crate) mod store;
+
+use store::{Death, Store};
 
 /// Under [`Sabotage::DurableTooEarly`] the log is really synced this often.
 const SYNC_EVERY: Duration = Duration::from_millis(500);
 
-#[derive(Debug, Default)]
 pub(crate) struct Disk {
     /// What a new process reads before it does anything.
     pub(crate) boot: u64,
     pub(crate) state: SavedState,
     pub(crate) ceiling: Timestamp,
-    store: BTreeMap<StoredKey, Record>,
-    /// One per shard.
-    logs: Vec<Log>,
+    pub(crate) store: Store,
+    log: Log,
     files: VecDeque<File>,
     sabotage: Option<Sabotage>,
-    /// What each record that is not really synced has replaced, oldest first.
-    unsynced: Vec<(StoredKey, Option<Record>)>,
     synced_at: Duration,
     stored: u64,
     /// How many troubles make it slow, and how many full.
     slow: u32,
     full: u32,
-    /// The next group of any log cannot be synced.
-    sync_fails: bool,
     backups: BTreeMap<u32, Backup>,
 }
 
 /// A copy of a disk.
-#[derive(Debug)]
 struct Backup {
     boot: u64,
     state: SavedState,
     ceiling: Timestamp,
-    store: BTreeMap<StoredKey, Record>,
+    medium: SimDisk,
 }
 
+/// What all shards of a process hand to the log, which is one for all.
 #[derive(Debug, Default)]
 struct Log {
-    appended: LogSeq,
-    /// In the order of their sequence; the first `flushing` are on their way to the disk.
-    pending: VecDeque<(LogSeq, StoredKey, Record)>,
+    /// Of each shard.
+    appended: Vec<LogSeq>,
+    /// In the order they came; the first `flushing` are on their way to the disk.
+    pending: VecDeque<Append>,
     flushing: usize,
-    /// A group could not be written: nothing more is.
+    /// Something could not be written: nothing more is.
     failed: bool,
+}
+
+#[derive(Debug)]
+struct Append {
+    shard: usize,
+    seq: LogSeq,
+    key: StoredKey,
+    record: Record,
 }
 
 /// A state file that is written.
@@ -73,24 +84,42 @@ pub(crate) enum Saving {
     DoneAllTheSame,
 }
 
+impl Log {
+    fn new(shards: usize) -> Self {
+        Self { appended: vec![LogSeq(0); shards], ..Self::default() }
+    }
+}
+
 impl Disk {
-    pub(crate) fn new(state: SavedState, shards: usize, sabotage: Option<Sabotage>) -> Self {
-        let logs = (0..shards).map(|_| Log::default()).collect();
-        Self { state, logs, sabotage, ..Self::default() }
+    pub(crate) fn new(state: SavedState, config: &SimConfig, host: HostIndex) -> Self {
+        Self {
+            boot: 0,
+            state,
+            ceiling: Timestamp::MIN,
+            store: Store::new(config, host),
+            log: Log::new(usize::from(config.shards)),
+            files: VecDeque::new(),
+            sabotage: config.sabotage,
+            synced_at: Duration::ZERO,
+            stored: 0,
+            slow: 0,
+            full: 0,
+            backups: BTreeMap::new(),
+        }
     }
 
-    /// Queues a record for a shard's log.
+    /// Queues a record for the log.
     pub(crate) fn append(&mut self, shard: usize, seq: LogSeq, key: StoredKey, record: Record) {
-        let log = &mut self.logs[shard];
+        let log = &mut self.log;
         assert!(!log.failed, "nothing is appended to a log that is known to have failed");
-        assert_eq!(seq.0, log.appended.0 + 1, "a shard hands out sequences in order, without gaps");
-        log.appended = seq;
-        log.pending.push_back((seq, key, record));
+        assert_eq!(seq.0, log.appended[shard].0 + 1, "a shard hands out sequences in order, without gaps");
+        log.appended[shard] = seq;
+        log.pending.push_back(Append { shard, seq, key, record });
     }
 
     /// Begins to write everything queued as one group; whether there is anything to do.
-    pub(crate) fn begin_flush(&mut self, shard: usize) -> bool {
-        let log = &mut self.logs[shard];
+    pub(crate) fn begin_flush(&mut self) -> bool {
+        let log = &mut self.log;
         let begins = log.flushing == 0 && !log.pending.is_empty() && !log.failed;
         if begins {
             log.flushing = log.pending.len();
@@ -98,65 +127,69 @@ impl Disk {
         begins
     }
 
-    /// The group is durable, and reads see it; or the log has failed, and what becomes of the group shows when the
-    /// next process reads it.
+    /// The group is durable, and reads see it: gives up to where, for each shard that had something in it. Or the log
+    /// has failed, and what becomes of the group shows when the next process reads it.
     ///
     /// # Errors
     /// If it could not be written.
-    pub(crate) fn end_flush(&mut self, shard: usize, now: Duration) -> Result<LogSeq, StoreError> {
-        let group = mem::take(&mut self.logs[shard].flushing);
+    pub(crate) fn end_flush(&mut self, now: Duration) -> Result<BTreeMap<usize, LogSeq>, StoreError> {
+        if self.log.failed {
+            return Ok(BTreeMap::new()); // It did so meanwhile, and the process was told.
+        }
+        let group = mem::take(&mut self.log.flushing);
         assert!(group > 0, "only a group that was begun ends");
-        let sync_fails = mem::take(&mut self.sync_fails);
-        if sync_fails || self.is_full() {
-            if self.sabotage == Some(Sabotage::FailureHidden) {
-                let lost: Vec<_> = self.logs[shard].pending.drain(..group).collect();
-                return Ok(lost.last().expect("a group is not empty").0);
-            }
-            self.logs[shard].failed = true;
-            let why = if sync_fails { "the disk did not sync" } else { "no space left on device" };
-            return Err(StoreError::Io(why.to_owned()));
-        }
-        let group: Vec<_> = self.logs[shard].pending.drain(..group).collect();
-        let durable = group.last().expect("a group is not empty").0;
-        for (_, key, record) in group {
-            self.store_record(key, record);
-        }
-        if now.saturating_sub(self.synced_at) >= SYNC_EVERY {
+        let batches = self.batches(group);
+        let is_synced = self.sabotage != Some(Sabotage::DurableTooEarly) || now - self.synced_at >= SYNC_EVERY;
+        let written = self.store.write(batches, if is_synced { Durability::Always } else { Durability::Never });
+        self.note_failure(written)?;
+        if is_synced {
             self.synced_at = now;
-            self.unsynced.clear();
         }
-        Ok(durable)
+        Ok(self.log.pending.drain(..group).map(|Append { shard, seq, .. }| (shard, seq)).collect())
     }
 
-    fn store_record(&mut self, key: StoredKey, record: Record) {
-        self.stored += 1;
-        if self.sabotage == Some(Sabotage::ForgottenRecords) && self.stored.is_multiple_of(10) {
-            return;
+    /// Does one piece of the engine's background work; whether there was any.
+    ///
+    /// # Errors
+    /// If it failed, and the log with it.
+    pub(crate) fn work(&mut self) -> Result<bool, StoreError> {
+        if self.log.failed {
+            return Ok(false);
         }
-        let before = self.store.insert(key.clone(), record);
-        if self.sabotage == Some(Sabotage::DurableTooEarly) {
-            self.unsynced.push((key, before));
-        }
+        let worked = self.store.work();
+        self.note_failure(worked)
     }
 
-    /// The newest record of a key that a shard has appended, whether it is durable or not.
-    pub(crate) fn newest(&self, shard: usize, key: &StoredKey) -> Option<&Record> {
-        let pending = self.logs[shard].pending.iter().rev().find(|(_, pending, _)| pending == key);
-        pending.map(|(_, _, record)| record).or_else(|| self.store.get(key))
-    }
-
-    pub(crate) fn load(&self, key: &StoredKey) -> Option<Record> {
-        self.store.get(key).cloned()
-    }
-
-    pub(crate) fn scan(&self, range: &KeyRange, limit_bytes: u32) -> Page {
-        let mut found = self.store.iter().filter(|(key, _)| range.contains(key.as_bytes())).peekable();
-        let (mut rows, mut bytes) = (Vec::new(), 0);
-        while let Some((key, record)) = found.next_if(|_| bytes < limit_bytes as usize) {
-            bytes += row_weight(key, record);
-            rows.push((key.clone(), record.clone()));
+    fn note_failure<T: Default>(&mut self, result: Result<T, StoreError>) -> Result<T, StoreError> {
+        if result.is_err() && self.sabotage == Some(Sabotage::FailureHidden) {
+            return Ok(T::default());
         }
-        Page { rows, more: found.peek().is_some() }
+        self.log.failed |= result.is_err();
+        result
+    }
+
+    /// The oldest queued records, as the shards handed them over.
+    fn batches(&mut self, count: usize) -> Vec<Batch> {
+        let (mut batches, mut last) = (Vec::new(), None);
+        for Append { shard, key, record, .. } in self.log.pending.iter().take(count) {
+            self.stored += 1;
+            if self.sabotage == Some(Sabotage::ForgottenRecords) && self.stored.is_multiple_of(10) {
+                continue;
+            }
+            if last.replace(*shard) != Some(*shard) {
+                batches.push(Batch::new());
+            }
+            let batch = batches.last_mut().expect("each shard begins one");
+            batch.put(key.as_bytes(), record.as_bytes()).expect("the engine takes larger keys and records than these");
+        }
+        batches
+    }
+
+    /// The newest record of a key that was appended, whether it is durable or not.
+    pub(crate) fn newest(&mut self, key: &StoredKey) -> Option<Record> {
+        let pending = self.log.pending.iter().rev().find(|append| append.key == *key);
+        let pending = pending.map(|append| append.record.clone());
+        pending.or_else(|| self.store.load(key).ok().flatten())
     }
 
     /// Queues a state file; whether the disk was idle, so that writing it begins now.
@@ -207,68 +240,52 @@ impl Disk {
 
     pub(crate) fn set_full(&mut self, full: bool) {
         self.full = if full { self.full + 1 } else { self.full.saturating_sub(1) };
-    }
-
-    pub(crate) fn fail_next_sync(&mut self) {
-        self.sync_fails = true;
-    }
-
-    /// A sync that was to fail and has not been asked for need not.
-    pub(crate) fn sync_again(&mut self) {
-        self.sync_fails = false;
+        self.store.set_full(self.is_full());
     }
 
     /// Nothing is wrong with it any more.
     pub(crate) fn calm(&mut self) {
-        (self.slow, self.full, self.sync_fails) = (0, 0, false);
+        (self.slow, self.full) = (0, 0);
+        self.store.set_full(false);
+        self.store.withdraw();
     }
 
     /// All data is gone, while no process runs. Identity and layout are kept elsewhere.
-    pub(crate) fn lose(&mut self) -> u64 {
+    pub(crate) fn lose(&mut self) {
         self.ceiling = Timestamp::MIN;
-        mem::take(&mut self.store).len() as u64
+        self.store.lose();
     }
 
-    /// Copies all that is durable.
+    /// Copies all that is durable, and of the rest what a loss of power would leave.
     pub(crate) fn back_up(&mut self, id: u32) {
         let Self { boot, ceiling, .. } = *self;
-        self.backups.insert(id, Backup { boot, state: self.state.clone(), ceiling, store: self.store.clone() });
+        let backup = Backup { boot, state: self.state.clone(), ceiling, medium: self.store.copy() };
+        self.backups.insert(id, backup);
     }
 
     /// Puts an earlier copy back, while no process runs.
     pub(crate) fn restore(&mut self, id: u32) {
-        let Backup { boot, state, ceiling, store } = self.backups.remove(&id).expect("only what was copied comes back");
-        (self.boot, self.state, self.ceiling, self.store) = (boot, state, ceiling, store);
+        let Backup { boot, state, ceiling, medium } =
+            self.backups.remove(&id).expect("only what was copied comes back");
+        (self.boot, self.state, self.ceiling) = (boot, state, ceiling);
+        self.store.restore(medium);
     }
 
-    /// The process is gone. Of each log a prefix of what was not durable may have reached the disk all the same, and
-    /// so may the state file that was being written. Gives how many appended records are lost.
-    pub(crate) fn crash(&mut self, random: &mut Random) -> u64 {
-        let mut lost = 0;
-        for shard in 0..self.logs.len() {
-            let Log { mut pending, .. } = mem::take(&mut self.logs[shard]);
-            let survive = if random.permille(500) { 0 } else { random.index(pending.len() + 1) };
-            lost += (pending.len() - survive) as u64;
-            for (_, key, record) in pending.drain(..survive) {
-                self.store_record(key, record);
-            }
-        }
-        for (key, before) in mem::take(&mut self.unsynced).into_iter().rev() {
-            lost += 1;
-            match before {
-                Some(before) => self.store.insert(key, before),
-                None => self.store.remove(&key),
-            };
-        }
+    /// The process is gone. The group that was on its way may have reached the disk all the same, whole or in part, and so
+    /// may the state file that was being written. Gives how many appended records were not durable.
+    pub(crate) fn crash(&mut self, death: Death, random: &mut Random) -> u64 {
+        let in_flight = self.batches(self.log.flushing);
+        self.store.die(death, in_flight);
         if self.sabotage == Some(Sabotage::WipedAtRestart) {
-            lost += mem::take(&mut self.store).len() as u64;
+            self.store.lose();
         }
         if let Some(file) = mem::take(&mut self.files).pop_front()
             && random.permille(500)
         {
             self.replace(file);
         }
-        lost
+        let shards = self.log.appended.len();
+        mem::replace(&mut self.log, Log::new(shards)).pending.len() as u64
     }
 }
 

@@ -207,6 +207,11 @@ impl Environment {
         self.after(delay, Event::Local { host, life, local });
     }
 
+    /// Whether something keeps a host down.
+    pub(crate) fn is_held_down(&self, host: HostIndex) -> bool {
+        self.hosts[host].held_down > 0
+    }
+
     /// How long a log takes to write a group and sync it; longer on a disk that is slow for now.
     pub(crate) fn flush_latency(&mut self, is_slow: bool) -> Duration {
         match (self.disk_random.permille(30), self.slow_disks) {
@@ -214,6 +219,15 @@ impl Environment {
             (true, _) => self.disk_random.millis(5, 150),
             (false, true) => self.disk_random.millis(5, 60),
             (false, false) => self.disk_random.micros(100, 3000),
+        }
+    }
+
+    /// How long it takes until an engine's thread has done a piece of background work.
+    pub(crate) fn until_engine_works(&mut self, is_slow: bool) -> Duration {
+        match (is_slow, self.slow_disks) {
+            (true, _) => self.disk_random.millis(20, 1000),
+            (false, true) => self.disk_random.millis(2, 100),
+            (false, false) => self.disk_random.micros(200, 20_000),
         }
     }
 

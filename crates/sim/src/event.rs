@@ -64,8 +64,10 @@ pub(crate) enum Local {
     Load { shard: usize, op: Op, key: StoredKey },
     /// The disk reads a range now.
     Scan { shard: usize, op: Op, range: KeyRange, limit_bytes: u32 },
-    /// A group of a shard's log is written and synced.
-    LogFlushed { shard: usize },
+    /// A group of the log is written and synced.
+    LogFlushed,
+    /// The engine finds time for background work.
+    EngineWorks,
     /// The oldest state file under way is written, synced and renamed.
     FileWritten,
 }

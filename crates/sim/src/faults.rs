@@ -25,7 +25,8 @@ pub struct Trouble {
 /// What goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The processes of these hosts die at once, with what they had not synced; in the end they start again.
+    /// The processes of these hosts die at once; in the end they start again. If it is one, it may be that it was killed,
+    /// and the machine goes on; else the power goes, and with it what was not synced.
     Crash(HostSet),
     /// Messages are cut off.
     Cut(Cut),
@@ -40,13 +41,15 @@ pub enum Fault {
         /// How far.
         by_ms: i64,
     },
-    /// The log takes much longer to write.
+    /// The log takes much longer to write, and so does the engine's background work.
     SlowDisk(HostIndex),
-    /// The disk is full: nothing can be written. In the end there is room, and a process whose log failed starts
-    /// again.
+    /// The disk is full, or soon is: state files cannot be written, nor can anything that takes more room. In the end there
+    /// is some, and a process whose log failed starts again, or one that could not start.
     FullDisk(HostIndex),
-    /// The next sync of a log fails. In the end the process starts again.
+    /// One of the next syncs of the engine fails. In the end the process starts again.
     FailedSync(HostIndex),
+    /// One of the engine's next writes fails, and has written a part. In the end the process starts again.
+    FailedWrite(HostIndex),
     /// The process dies and all data is gone, the clock's ceiling too; identity and layout are kept elsewhere. In the
     /// end it starts again, with nothing.
     LostDisk(HostIndex),
@@ -79,8 +82,10 @@ pub struct FaultRates {
     pub slow_disk: u16,
     /// A disk is full.
     pub full_disk: u16,
-    /// A log cannot be synced.
+    /// The engine cannot sync something.
     pub failed_sync: u16,
+    /// The engine cannot write something.
+    pub failed_write: u16,
     /// A disk is lost, or an old copy of it restored.
     pub lost_disk: u16,
     /// How many disks may be lost or restored in all: nothing brings data back yet, so no more than the overlap of the
@@ -109,6 +114,7 @@ impl FaultRates {
         slow_disk: 0,
         full_disk: 0,
         failed_sync: 0,
+        failed_write: 0,
         lost_disk: 0,
         losable_disks: 0,
         failed_saves_permille: 0,
@@ -142,6 +148,7 @@ impl FaultRates {
             slow_disk: weight(20),
             full_disk: weight(20),
             failed_sync: weight(20),
+            failed_write: weight(20),
             // Where quorums can spare some.
             lost_disk: if losable_disks > 0 { 20 } else { 0 },
             losable_disks,
@@ -166,6 +173,7 @@ enum Kind {
     SlowDisk,
     FullDisk,
     FailedSync,
+    FailedWrite,
     LostDisk,
 }
 
@@ -184,6 +192,7 @@ pub(crate) fn schedule(config: &SimConfig, random: &mut Random, from: Duration, 
         (Kind::SlowDisk, rates.slow_disk),
         (Kind::FullDisk, rates.full_disk),
         (Kind::FailedSync, rates.failed_sync),
+        (Kind::FailedWrite, rates.failed_write),
         (Kind::LostDisk, if rates.losable_disks > 0 { rates.lost_disk } else { 0 }),
     ];
     let (mut schedule, mut at, mut disks) = (Vec::new(), from, 0);
@@ -233,6 +242,7 @@ fn draw(kind: Kind, config: &SimConfig, left: Duration, random: &mut Random) -> 
         Kind::SlowDisk => Fault::SlowDisk(host),
         Kind::FullDisk => Fault::FullDisk(host),
         Kind::FailedSync => Fault::FailedSync(host),
+        Kind::FailedWrite => Fault::FailedWrite(host),
         Kind::LostDisk if random.permille(500) => Fault::LostDisk(host),
         // A copy is set back while there are faults, or it would be for nothing.
         Kind::LostDisk => {
@@ -280,7 +290,8 @@ impl fmt::Display for Trouble {
             Fault::ClockJump { host, by_ms } => write!(f, "clock of n{host} off by {by_ms} ms"),
             Fault::SlowDisk(host) => write!(f, "disk of n{host} slow"),
             Fault::FullDisk(host) => write!(f, "disk of n{host} full, then restarted if its log failed"),
-            Fault::FailedSync(host) => write!(f, "next sync of n{host} fails, then restarted"),
+            Fault::FailedSync(host) => write!(f, "a sync of n{host} fails, then restarted"),
+            Fault::FailedWrite(host) => write!(f, "a write of n{host} fails, then restarted"),
             Fault::LostDisk(host) => write!(f, "n{host} dead, its data lost"),
             Fault::RestoredDisk(host) => write!(f, "n{host} copied, then restarted from that copy"),
         }

@@ -1,6 +1,6 @@
-//! A whole Kvorum cluster in one thread: the real state machines of `kvorum-node` between a simulated network,
-//! simulated disks and clients, in virtual time, with faults, all drawn from one 64-bit seed. A run that goes wrong
-//! can be seen again, step by step, by its seed.
+//! A whole Kvorum cluster in one thread: the real state machines of `kvorum-node` and the real storage engine between a
+//! simulated network, simulated disks and clients, in virtual time, with faults, all drawn from one 64-bit seed. A run that
+//! goes wrong can be seen again, step by step, by its seed.
 //!
 //! It decides nothing that a node decides: it performs effects, and judges what clients were told. It starts no
 //! thread and reads no clock.

@@ -2,6 +2,7 @@
 //! works as the real shell does: a turn handles one input and whatever it brings about at once, then hands the
 //! log one group. It lives until its host crashes and knows nothing of that.
 
+mod engine;
 mod perform;
 
 use core::time::Duration;
@@ -50,8 +51,10 @@ pub(crate) struct Process {
     limits: Limits,
     control: Control,
     shards: Vec<Shard>,
-    /// The log of a shard failed: it serves no more until the process starts again.
+    /// The log failed: it takes no more writes until the process starts again.
     log_failed: bool,
+    /// The engine is going to do background work.
+    engine_is_due: bool,
     /// When each machine's timer goes off: the control part's, then the shards'.
     timers: Vec<Option<Duration>>,
     /// How long it takes from one thread to another.
@@ -59,7 +62,7 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts with what the disk holds.
+    /// Starts with what the disk holds; its store is open.
     pub(crate) fn start(settings: &Settings, disk: &mut Disk, env: &mut Environment) -> Self {
         disk.boot += 1;
         let fresh = ActorId(env.identities.next());
@@ -112,6 +115,7 @@ impl Process {
             actor,
             limits: settings.limits,
             log_failed: false,
+            engine_is_due: false,
             control,
             timers: vec![None; 1 + shards.len()],
             shards,
@@ -119,6 +123,7 @@ impl Process {
         };
         process.perform_control(effects, disk, env);
         process.set_timer(0, env);
+        process.let_engine_work(disk, env);
         process
     }
 
@@ -203,14 +208,8 @@ impl Process {
                 let result = self.scan(&range, limit_bytes, disk, env);
                 self.turn(shard, Input::Scanned { op, result }, disk, env);
             }
-            Local::LogFlushed { shard } => match disk.end_flush(shard, env.now) {
-                Ok(durable) => self.turn(shard, Input::Durable(durable), disk, env),
-                Err(error) => {
-                    env.stats.failed_logs += 1;
-                    self.log_failed = true;
-                    self.turn(shard, Input::LogFailed(error), disk, env);
-                }
-            },
+            Local::LogFlushed => self.log_flushed(disk, env),
+            Local::EngineWorks => self.engine_works(disk, env),
             Local::FileWritten => {
                 let outcome = match disk.is_full() || env.fails_save() {
                     false => Saving::Done,
@@ -269,11 +268,11 @@ impl Process {
         }
     }
 
-    /// What the turn appended goes to the log as one group, unless one is being written.
+    /// What the turn appended goes to the log with whatever else is queued, unless a group is being written.
     fn end_turn(&mut self, shard: usize, disk: &mut Disk, env: &mut Environment) {
-        if disk.begin_flush(shard) {
+        if disk.begin_flush() {
             let latency = env.flush_latency(disk.is_slow());
-            env.local(self.host, latency, Local::LogFlushed { shard });
+            env.local(self.host, latency, Local::LogFlushed);
         }
         env.watch.bounds(env.now, Place { host: self.host, shard }, &self.shards[shard], &self.limits);
         self.set_timer(1 + shard, env);

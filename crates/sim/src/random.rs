@@ -16,12 +16,14 @@ pub(crate) enum Purpose {
     Identity,
     /// Delays and losses of messages.
     Network,
-    /// Latencies and crash survivors of disks.
+    /// Latencies of disks, and what becomes of state files.
     Disk,
     /// What clients do.
     Client,
     /// The fault schedule.
     Fault,
+    /// What crashes and failures leave of a store.
+    Store,
 }
 
 impl Random {

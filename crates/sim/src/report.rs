@@ -39,10 +39,20 @@ pub struct Stats {
     pub forwarded: u64,
     /// Processes that died.
     pub crashes: u64,
+    /// Of them, those whose machines lost power.
+    pub power_losses: u64,
+    /// Processes that could not start, for want of room or because their disk refused something.
+    pub failed_starts: u64,
     /// Cuts that began.
     pub cuts: u64,
-    /// Appended records that a crash took.
-    pub lost_appends: u64,
+    /// Appended records that were not yet durable when their process died.
+    pub undurable_appends: u64,
+    /// Memtables that engines wrote to tables.
+    pub flushes: u64,
+    /// Compactions that wrote tables.
+    pub compactions: u64,
+    /// Bytes of torn writes that engines found at the end of a log and dropped.
+    pub torn_bytes: u64,
     /// State files that could not be written.
     pub failed_saves: u64,
     /// Requests that were refused and tried again elsewhere.
@@ -81,8 +91,13 @@ impl Stats {
             unsent,
             forwarded,
             crashes,
+            power_losses,
+            failed_starts,
             cuts,
-            lost_appends,
+            undurable_appends,
+            flushes,
+            compactions,
+            torn_bytes,
             failed_saves,
             retried,
             lost_clients,
@@ -106,8 +121,13 @@ impl Stats {
         self.unsent += unsent;
         self.forwarded += forwarded;
         self.crashes += crashes;
+        self.power_losses += power_losses;
+        self.failed_starts += failed_starts;
         self.cuts += cuts;
-        self.lost_appends += lost_appends;
+        self.undurable_appends += undurable_appends;
+        self.flushes += flushes;
+        self.compactions += compactions;
+        self.torn_bytes += torn_bytes;
         self.failed_saves += failed_saves;
         self.retried += retried;
         self.lost_clients += lost_clients;
@@ -141,8 +161,13 @@ impl fmt::Display for Stats {
         )?;
         writeln!(
             f,
-            "faults    {} crashes that took {} appends, {} cuts, {} pauses, {} clock jumps",
-            self.crashes, self.lost_appends, self.cuts, self.pauses, self.clock_jumps
+            "faults    {} crashes, {} of them with the power, while {} appends were not durable; {} cuts, {} pauses, {} clock jumps",
+            self.crashes, self.power_losses, self.undurable_appends, self.cuts, self.pauses, self.clock_jumps
+        )?;
+        writeln!(
+            f,
+            "engines   {} flushes, {} compactions, {} bytes of torn writes dropped, {} failed starts",
+            self.flushes, self.compactions, self.torn_bytes, self.failed_starts
         )?;
         write!(
             f,
@@ -226,9 +251,12 @@ impl SimConfig {
         if let Some(sabotage) = self.sabotage {
             command.push_str(&format!(" --sabotage {}", sabotage.name()));
         }
+        if self.keeps_failed_syncs {
+            command.push_str(" --keep-failed-syncs");
+        }
         command.push_str(" --trace");
-        let Self { ticks, only_faults, sabotage, traced, .. } = self.clone();
-        let said = Self { ticks, only_faults, sabotage, traced, ..said };
+        let Self { ticks, keeps_failed_syncs, only_faults, sabotage, traced, .. } = self.clone();
+        let said = Self { ticks, keeps_failed_syncs, only_faults, sabotage, traced, ..said };
         if format!("{said:?}") != format!("{self:?}") {
             command.push_str(&format!(" (not quite: it was {self:?})"));
         }

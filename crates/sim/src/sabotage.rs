@@ -6,7 +6,8 @@ use clap::ValueEnum;
 /// A lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Sabotage {
-    /// The log is reported durable, and read, before it is: it is synced only now and then, and a crash takes the rest.
+    /// The log is reported durable, and read, before it is: it is synced only now and then, and a loss of power takes the
+    /// rest.
     DurableTooEarly,
     /// A process that starts again keeps the actor of the one before, so that one actor is more than one tenure.
     SameActor,
@@ -26,6 +27,8 @@ pub enum Sabotage {
     FailureHidden,
     /// Of ten records that are said to be durable, the store forgets one.
     ForgottenRecords,
+    /// The disk says that it has synced what was appended to a log, and has not.
+    UnsyncedLog,
     /// Nodes are not told of the narrow limits that they are held to.
     Unlimited,
 }

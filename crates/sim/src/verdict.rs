@@ -32,6 +32,13 @@ pub enum Violation {
         /// What was under way at the same time, and the last write before.
         around: Vec<Operation<Arc<str>>>,
     },
+    /// A storage engine reported damage that nobody made, or failed although its disk did not.
+    Engine {
+        /// The node.
+        node: usize,
+        /// What it reported.
+        what: String,
+    },
     /// After healing, replicas of a key differ.
     Divergence(Divergence<Arc<str>, usize>),
     /// A queue outgrew its limit.
@@ -87,6 +94,7 @@ impl Violation {
             Self::Lost(_) => "durability",
             Self::Stale(_) => "quorum",
             Self::NotLinearizable { .. } => "linearizability",
+            Self::Engine { .. } => "engine",
             Self::Divergence(_) => "convergence",
             Self::Unbounded(_) => "boundedness",
             Self::Tenure(_) => "tenure",
@@ -118,6 +126,9 @@ impl fmt::Display for Violation {
             Self::NotLinearizable { stuck, around } => {
                 write!(f, "no order explains {stuck}")?;
                 around.iter().try_for_each(|operation| write!(f, "\n  beside      {operation}"))
+            }
+            Self::Engine { node, what } => {
+                write!(f, "that of n{node} reported what nobody had given it cause for: {what}")
             }
             Self::Divergence(divergence) => divergence.fmt(f),
             Self::Unbounded(exceeded) => exceeded.fmt(f),

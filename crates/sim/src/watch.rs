@@ -53,15 +53,24 @@ impl Watch {
         observe("undurable bytes", shard.undurable_bytes(), undurable);
     }
 
-    /// A process appends a record; `before` is the newest of that key that it had appended or that is stored. If the dot
+    /// A process appends a record; `before` finds the newest of that key that it had appended or that is stored. If the dot
     /// is its own and new, it was minted, and should have absorbed the actor's earlier one: whether it did is taken from
     /// `before`, for a record of one version does not say what it knew.
-    pub(crate) fn append(&mut self, actor: ActorId, key: &StoredKey, record: &Record, before: Option<&Record>) {
-        let minted = record.dot().actor == actor && before.is_none_or(|before| before.dot() != record.dot());
-        if minted {
+    pub(crate) fn append(
+        &mut self,
+        actor: ActorId,
+        key: &StoredKey,
+        record: &Record,
+        before: impl FnOnce() -> Option<Record>,
+    ) {
+        if record.dot().actor != actor {
+            return;
+        }
+        let before = before();
+        if before.as_ref().is_none_or(|before| before.dot() != record.dot()) {
             let absorbed = |earlier: &Timestamp| {
                 let earlier = kvorum_vclock::Dot { time: *earlier, actor };
-                before.is_some_and(|before| before.dot() >= earlier)
+                before.as_ref().is_some_and(|before| before.dot() >= earlier)
             };
             self.tenures.minted(&actor, key, record.time(), absorbed);
         }

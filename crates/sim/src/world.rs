@@ -14,6 +14,7 @@ use kvorum_ring::{Partitions, Replication};
 use crate::SimConfig;
 use crate::client::Clients;
 use crate::disk::Disk;
+use crate::disk::store::Work;
 use crate::environment::Environment;
 use crate::event::{Event, HostIndex};
 use crate::faults::{self, Trouble};
@@ -75,7 +76,7 @@ impl World {
                 limits: config.limits,
             };
             let saved = SavedState { cluster: founder.then_some(cluster), ..SavedState::default() };
-            Host { settings, disk: Disk::new(saved, usize::from(config.shards), config.sabotage), process: None }
+            Host { settings, disk: Disk::new(saved, &config, host), process: None }
         };
         let hosts = (0..config.nodes).map(host).collect();
         let clients = Clients::new(&config, partitions);
@@ -93,6 +94,7 @@ impl World {
         }
         self.live_through_faults();
         let calm = self.heal();
+        self.hear_engines();
         let Environment { watch, stats, .. } = &mut self.env;
         judge(&self.config, self.clients.history(), watch, calm, stats, &mut self.violations);
         Report {
@@ -106,6 +108,19 @@ impl World {
             history: self.clients.into_history(),
             violations: self.violations,
         }
+    }
+
+    /// What engines did is counted. What they reported without cause comes first of all violations, for others follow from it.
+    fn hear_engines(&mut self) {
+        let mut found = Vec::new();
+        for (node, Host { disk, .. }) in self.hosts.iter_mut().enumerate() {
+            let Work { flushes, compactions, torn_bytes } = disk.store.done();
+            self.env.stats.flushes += flushes;
+            self.env.stats.compactions += compactions;
+            self.env.stats.torn_bytes += torn_bytes;
+            found.extend(disk.store.surprises().iter().map(|what| Violation::Engine { node, what: what.clone() }));
+        }
+        self.violations.splice(0..0, found);
     }
 
     fn live_through_faults(&mut self) {

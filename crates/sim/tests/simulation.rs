@@ -25,7 +25,10 @@ fn all_are_clean(seeds: Range<u64>) {
     assert!(total.indeterminate > 5000 && total.rejected > 5000 && total.forwarded > 5000, "{total}");
     assert!(total.dropped > 5000 && total.repeated > 1000 && total.unsent > 5000, "{total}");
     assert!(total.retried > 1000 && total.lost_clients > 500, "{total}");
-    assert!(total.crashes > 500 && total.cuts > 200 && total.lost_appends > 500, "{total}");
+    assert!(total.crashes > 500 && total.cuts > 200 && total.undurable_appends > 500, "{total}");
+    assert!(total.power_losses > 300 && total.power_losses + 100 < total.crashes, "{total}");
+    assert!(total.flushes > 1000 && total.compactions > 500 && total.torn_bytes > 1000, "{total}");
+    assert!(total.failed_starts > 20, "{total}");
     assert!(total.pauses > 100 && total.clock_jumps > 50, "{total}");
     assert!(total.failed_saves > 30 && total.failed_loads > 500 && total.failed_logs > 100, "{total}");
     assert!(total.lost_disks > 3 && total.restored_disks > 3, "{total}");
@@ -154,6 +157,13 @@ fn a_disk_that_is_wiped_at_every_restart_is_found_out() {
 #[test]
 fn a_log_whose_failure_is_hidden_is_found_out() {
     is_found_out(500, &["durability"], lie(Sabotage::FailureHidden));
+}
+
+#[test]
+fn a_disk_that_syncs_no_log_is_found_out() {
+    is_found_out(500, &["durability", "quorum"], lie(Sabotage::UnsyncedLog));
+    // The engine itself notices what is missing in the midst of a log.
+    is_found_out(500, &["engine"], lie(Sabotage::UnsyncedLog));
 }
 
 #[test]

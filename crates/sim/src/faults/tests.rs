@@ -15,6 +15,7 @@ fn everything() -> FaultRates {
         slow_disk: 10,
         full_disk: 10,
         failed_sync: 10,
+        failed_write: 10,
         lost_disk: 10,
         losable_disks: 2,
         ..FaultRates::ORDINARY
@@ -33,6 +34,7 @@ fn every_kind_of_trouble_comes() {
     );
     assert!(count(|fault| matches!(fault, Fault::FullDisk(_))) > 5);
     assert!(count(|fault| matches!(fault, Fault::FailedSync(_))) > 5);
+    assert!(count(|fault| matches!(fault, Fault::FailedWrite(_))) > 5);
     assert_eq!(count(|fault| matches!(fault, Fault::LostDisk(_) | Fault::RestoredDisk(_))), 2);
     assert!(schedule.is_sorted_by_key(|trouble| trouble.at));
 }

@@ -37,7 +37,7 @@ impl Process {
                     }
                 }
                 Effect::Append { seq, key, record } => {
-                    env.watch.append(self.actor, &key, &record, disk.newest(shard, &key));
+                    env.watch.append(self.actor, &key, &record, || disk.newest(&key));
                     disk.append(shard, seq, key, record);
                 }
                 Effect::Load { op, .. } if merges && env.sabotage == Some(Sabotage::Overwrite) => {
@@ -69,20 +69,20 @@ impl Process {
     pub(super) fn load(
         &self,
         key: &StoredKey,
-        disk: &Disk,
+        disk: &mut Disk,
         env: &mut Environment,
     ) -> Result<Option<Record>, StoreError> {
-        if env.fails_load() { Err(unreadable()) } else { Ok(disk.load(key)) }
+        if env.fails_load() { Err(unreadable()) } else { disk.store.load(key) }
     }
 
     pub(super) fn scan(
         &self,
         range: &KeyRange,
         limit_bytes: u32,
-        disk: &Disk,
+        disk: &mut Disk,
         env: &mut Environment,
     ) -> Result<Page, StoreError> {
-        if env.fails_load() { Err(unreadable()) } else { Ok(disk.scan(range, limit_bytes)) }
+        if env.fails_load() { Err(unreadable()) } else { disk.store.scan(range, limit_bytes) }
     }
 
     /// How long the engine takes to find something; none for what it has in memory.

@@ -25,7 +25,7 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 const QUIET: Duration = Duration::from_secs(4);
 
 impl World {
-    /// Gives the moment from which on reads see everything.
+    /// Gives the moment from which on reads see everything. If an engine has reported what it had no cause for, that is all.
     pub(super) fn heal(&mut self) -> Moment {
         self.env.trace.record(self.env.now, format_args!("calm"));
         self.env.calm();
@@ -35,6 +35,10 @@ impl World {
             self.restart_if_failed(host);
         }
         self.start_all();
+        if self.hosts.iter().any(|host| !host.disk.store.surprises().is_empty()) {
+            // A node that cannot start says enough; nothing could be read through it.
+            return moment(self.env.now);
+        }
         let ready = self.run_until(READY_WITHIN, Self::all_ready);
         self.expect_ready(ready);
         if !self.run_until(IDLE_WITHIN, |world| world.clients.are_idle()) {
@@ -137,15 +141,18 @@ impl World {
     fn expect_convergence(&mut self) {
         let Some(Host { process: Some(process), .. }) = self.hosts.first() else { return };
         let view = process.view();
-        let mut copies = Vec::new();
+        let mut replicas = Vec::new();
         for name in self.clients.keys() {
             let Some(partition) = view.partition_of(name.as_bytes()) else { continue };
             let key = StoredKey::new(DEFAULT_KEYSPACE, partition, name.as_bytes());
-            for replica in view.replicas(partition) {
-                let host = self.env.host_of(replica.id);
-                let held = self.hosts[host].disk.load(&key).map(|record| record.as_bytes().clone());
-                copies.push((name.clone(), host, held));
-            }
+            let hosts = view.replicas(partition).map(|replica| self.env.host_of(replica.id));
+            replicas.extend(hosts.map(|host| (name.clone(), host, key.clone())));
+        }
+        let mut copies = Vec::new();
+        for (name, host, key) in replicas {
+            let Host { disk, process: Some(_), .. } = &mut self.hosts[host] else { continue };
+            let held = disk.store.load(&key).ok().flatten();
+            copies.push((name, host, held.map(|record| record.as_bytes().clone())));
         }
         self.violations.extend(convergence::divergences(copies).into_iter().map(Violation::Divergence));
     }

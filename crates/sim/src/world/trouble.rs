@@ -2,6 +2,7 @@
 //! when was drawn by `faults`.
 
 use super::{Host, World};
+use crate::disk::store::Death;
 use crate::event::{Event, HostIndex};
 use crate::faults::{Fault, Trouble};
 use crate::network::HostSet;
@@ -12,7 +13,11 @@ impl World {
         self.env.trace.record(self.env.now, format_args!("{fault:?} begins"));
         let stats = &mut self.env.stats;
         match fault {
-            Fault::Crash(hosts) => self.each_of(hosts, Self::take_down),
+            Fault::Crash(hosts) => {
+                let is_killed = hosts.len() == 1 && self.env.disk_random.permille(500);
+                let death = if is_killed { Death::Killed } else { Death::PowerLost };
+                self.each_of(hosts, |world, host| world.take_down(host, death));
+            }
             Fault::Cut(cut) => {
                 stats.cuts += 1;
                 for (at, of) in self.env.network.cut(id, cut) {
@@ -30,11 +35,12 @@ impl World {
             }
             Fault::SlowDisk(host) => self.hosts[host].disk.set_slow(true),
             Fault::FullDisk(host) => self.hosts[host].disk.set_full(true),
-            Fault::FailedSync(host) => self.hosts[host].disk.fail_next_sync(),
+            Fault::FailedSync(host) => self.hosts[host].disk.store.fail_sync(),
+            Fault::FailedWrite(host) => self.hosts[host].disk.store.fail_write(),
             Fault::LostDisk(host) => {
-                self.take_down(host);
+                self.take_down(host, Death::PowerLost);
                 self.env.stats.lost_disks += 1;
-                self.env.stats.lost_appends += self.hosts[host].disk.lose();
+                self.hosts[host].disk.lose();
             }
             Fault::RestoredDisk(host) => self.hosts[host].disk.back_up(id),
         }
@@ -53,13 +59,13 @@ impl World {
                 self.hosts[host].disk.set_full(false);
                 self.restart_if_failed(host);
             }
-            Fault::FailedSync(host) => {
-                self.hosts[host].disk.sync_again();
+            Fault::FailedSync(host) | Fault::FailedWrite(host) => {
+                self.hosts[host].disk.store.withdraw();
                 self.restart_if_failed(host);
             }
             Fault::LostDisk(host) => self.let_up(host),
             Fault::RestoredDisk(host) => {
-                self.take_down(host);
+                self.take_down(host, Death::PowerLost);
                 self.env.stats.restored_disks += 1;
                 self.hosts[host].disk.restore(id);
                 self.let_up(host);
@@ -68,9 +74,9 @@ impl World {
     }
 
     /// Kills a process, and keeps it from starting until that is over.
-    fn take_down(&mut self, host: HostIndex) {
+    fn take_down(&mut self, host: HostIndex, death: Death) {
         self.env.hold_down(host, true);
-        self.crash(host);
+        self.crash(host, death);
     }
 
     /// One trouble less keeps a host down; after the last it starts.
@@ -90,8 +96,14 @@ impl World {
         self.each_of(HostSet::first(self.hosts.len()), Self::start);
     }
 
+    /// Starts a process, unless its store cannot be opened; then that is tried again when the trouble is over.
     fn start(&mut self, host: HostIndex) {
         if self.env.is_up(host) {
+            return;
+        }
+        if let Err(error) = self.hosts[host].disk.store.open() {
+            self.env.stats.failed_starts += 1;
+            self.env.trace.record(self.env.now, format_args!("n{host} cannot start: {error}"));
             return;
         }
         self.env.next_life(host);
@@ -102,26 +114,35 @@ impl World {
         *process = Some(Process::start(settings, disk, &mut self.env));
     }
 
-    fn crash(&mut self, host: HostIndex) {
+    /// A process dies; or, if there is none, no more than the power goes.
+    fn crash(&mut self, host: HostIndex, death: Death) {
+        let Host { disk, process, .. } = &mut self.hosts[host];
+        let (calls, bytes) = disk.store.calls();
+        let undurable = disk.crash(death, &mut self.env.disk_random);
         if !self.env.is_up(host) {
             return;
         }
+        *process = None;
         self.env.next_life(host);
         self.env.stats.crashes += 1;
-        self.env.trace.record(self.env.now, format_args!("n{host} dies"));
-        let Host { disk, process, .. } = &mut self.hosts[host];
-        *process = None;
-        self.env.stats.lost_appends += disk.crash(&mut self.env.disk_random);
+        self.env.stats.power_losses += u64::from(death == Death::PowerLost);
+        self.env.stats.undurable_appends += undurable;
+        let line = format_args!("n{host} dies: {death:?}, after {calls} calls to its disk and {bytes} bytes written");
+        self.env.trace.record(self.env.now, line);
         self.clients.disconnect(host, &mut self.env);
         for at in 0..self.hosts.len() {
             self.break_connection(at, host);
         }
     }
 
-    /// A process whose log has failed goes on only when it is started again, by whoever keeps it running.
+    /// A process whose log has failed goes on only when it is started again, by whoever keeps it running; and so does one that
+    /// could not start.
     pub(super) fn restart_if_failed(&mut self, host: HostIndex) {
         if self.hosts[host].process.as_ref().is_some_and(Process::has_failed) {
-            self.crash(host);
+            let death = if self.env.disk_random.permille(500) { Death::Killed } else { Death::PowerLost };
+            self.crash(host, death);
+        }
+        if !self.env.is_held_down(host) {
             self.start(host);
         }
     }
