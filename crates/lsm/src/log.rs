@@ -23,7 +23,8 @@
 //! frame is where the log ends, unless it was durable. Whether it was, later frames tell: each says up to where everything
 //! was durable when it was written. If one that is found anywhere behind the bad frame says so of it, something that was
 //! acknowledged is damaged, which is an error; otherwise the bad frame and all behind it are dropped. The same holds from
-//! one segment to the next, since a segment is begun only when the one before is durable: its header is such a claim.
+//! one segment to the next, since a segment is begun only when the one before is durable: its header is such a claim, once
+//! there is a frame.
 //! After the last frame of a closed log comes one without operations, only for its claim.
 //!
 //! **Used again.** A segment whose batches are in tables is given the name and number of a new one. What lies in it bears
@@ -38,7 +39,7 @@ mod tests;
 
 #[cfg(test)]
 pub(crate) use reader::Recovered;
-pub(crate) use reader::{End, first_sequence, recover};
+pub(crate) use reader::{Beginning, End, beginning, recover};
 pub(crate) use writer::{Segment, Writer};
 
 use crate::key::Sequence;

@@ -51,9 +51,6 @@ pub struct SimConfig {
     pub engine: Options,
     /// Whether a log takes tens of milliseconds to write a group, so that much is under way when a node dies.
     pub slow_disks: bool,
-    /// Whether a process may start again on what its system kept in memory of a failed sync, and not only after its machine
-    /// did. No seed draws this: the engine does not survive it yet, if the power goes next.
-    pub keeps_failed_syncs: bool,
     /// Whether faults begin at once, and not only when the cluster has been founded.
     pub rough_start: bool,
     /// What happens to the cluster.
@@ -150,7 +147,6 @@ impl SimConfig {
             levels,
             limits: draw_limits(&mut random),
             clocks,
-            keeps_failed_syncs: false,
             rough_start: random.permille(250),
             engine: draw_engine(&mut random),
             slow_disks: random.permille(250),

@@ -54,9 +54,6 @@ struct Options {
     /// Break the simulated shell on purpose, to see it found out
     #[arg(long, value_name = "LIE", value_enum)]
     sabotage: Option<Sabotage>,
-    /// Let processes start again on what their system kept of a failed sync; the storage engine does not survive that yet
-    #[arg(long)]
-    keep_failed_syncs: bool,
     /// Print everything that is delivered and wanted
     #[arg(long, requires = "seed")]
     trace: bool,
@@ -94,7 +91,6 @@ impl Options {
         config.ticks = self.ticks.unwrap_or(config.ticks);
         config.only_faults = self.only_faults.as_ref().map(|ids| ids.0.clone());
         config.sabotage = self.sabotage;
-        config.keeps_failed_syncs = self.keep_failed_syncs;
         config.traced = self.digest;
         config
     }

@@ -251,12 +251,9 @@ impl SimConfig {
         if let Some(sabotage) = self.sabotage {
             command.push_str(&format!(" --sabotage {}", sabotage.name()));
         }
-        if self.keeps_failed_syncs {
-            command.push_str(" --keep-failed-syncs");
-        }
         command.push_str(" --trace");
-        let Self { ticks, keeps_failed_syncs, only_faults, sabotage, traced, .. } = self.clone();
-        let said = Self { ticks, keeps_failed_syncs, only_faults, sabotage, traced, ..said };
+        let Self { ticks, only_faults, sabotage, traced, .. } = self.clone();
+        let said = Self { ticks, only_faults, sabotage, traced, ..said };
         if format!("{said:?}") != format!("{self:?}") {
             command.push_str(&format!(" (not quite: it was {self:?})"));
         }

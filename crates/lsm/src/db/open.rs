@@ -54,10 +54,10 @@ impl Engine {
         };
         let home = Home::new(disk.clone(), &dir, cache);
         let Found { version, mut next_file, names } = find(&home)?;
-        let recovered = Recovery::new(&home, &options, &version, &mut next_file).run(&names, runner)?;
+        let recovered = Recovery::new(&home, &options, &version, &mut next_file).run(&names)?;
 
-        // The tables are durable, and so are the logs that were read; the new log's directory sync makes the tables' names so, and the
-        // log is there before the manifest names it.
+        // The tables are durable, and what is only in logs is too; the new log's directory sync makes the tables' names so, and the log is
+        // there before the manifest names it. Until then it is not used.
         let (log_number, manifest_number) = (next_file, next_file + 1);
         next_file += 2;
         let (path, room) = (names::log(&dir, log_number), Self::segment_room(&options));

@@ -1,7 +1,10 @@
 //! How what the logs hold gets back into memory: into memtables, and the logs stay until these are in tables. Nothing is appended to an old
 //! log.
+//!
+//! That goes only for what is known to be durable, which after a clean close is all. What was read behind that may be in the operating system's
+//! memory only, and no sync will tell: if one has failed before, the system may believe that there is nothing left to write (Rebello et al.: Can
+//! Applications Recover from fsync Failures?, 2020). So then everything is written anew, to tables.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use super::gather::Gathered;
@@ -9,25 +12,14 @@ use super::views::Sealed;
 use crate::batch::BatchView;
 use crate::compaction::outputs::file_meta;
 use crate::cursor::Cursor;
-use crate::disk::Disk;
 use crate::error::{Error, Result};
-use crate::jobs::Runner;
 use crate::key::Sequence;
-use crate::log::{self, End};
+use crate::log::{self, Beginning, End};
 use crate::memtable::Memtable;
 use crate::names::{self, FileName};
 use crate::options::Options;
 use crate::table::TableBuilder;
 use crate::version::{FileMeta, Home, Version};
-
-/// Makes logs durable as they were found: what was read of them might have been only in the operating system's memory.
-fn sync_logs(disk: &dyn Disk, dir: &Path, numbers: &[u64]) -> Result<()> {
-    for number in numbers {
-        let path = names::log(dir, *number);
-        disk.open(&path).and_then(|file| file.sync()).map_err(|error| Error::io("sync", &path, error))?;
-    }
-    Ok(())
-}
 
 /// Reads logs into memtables, and into tables what there is no room for.
 pub(super) struct Recovery<'a> {
@@ -43,6 +35,8 @@ pub(super) struct Recovery<'a> {
     tables: Vec<FileMeta>,
     /// Up to there everything is in tables.
     flushed: Sequence,
+    /// Up to there everything is known to be durable.
+    durable: Sequence,
     /// Logs that hold anything that is not in tables.
     logs: Vec<u64>,
     /// The last sequence number that was found.
@@ -81,11 +75,25 @@ impl<'a> Recovery<'a> {
         let (memtable, last) = (Arc::new(Memtable::new()), version.flushed);
         let (gathered, flushed) = (Gathered::new(options.memtable_bytes / 8), last);
         let (full, tables, logs) = Default::default();
-        Self { home, options, version, next_file, memtable, gathered, full, tables, flushed, logs, last, torn: 0 }
+        Self {
+            home,
+            options,
+            version,
+            next_file,
+            memtable,
+            gathered,
+            full,
+            tables,
+            flushed,
+            durable: last,
+            logs,
+            last,
+            torn: 0,
+        }
     }
 
     /// Replays all logs that the version has need of, in their order, and sees to it that what was read is durable.
-    pub(super) fn run(mut self, names: &[(String, FileName)], runner: Runner) -> Result<Recovered> {
+    pub(super) fn run(mut self, names: &[(String, FileName)]) -> Result<Recovered> {
         let mut numbers: Vec<u64> = names
             .iter()
             .filter_map(|(_, name)| match name {
@@ -95,17 +103,13 @@ impl<'a> Recovery<'a> {
             .filter(|number| *number >= self.version.log_number)
             .collect();
         numbers.sort_unstable();
-        let Home { disk, dir, .. } = self.home;
-        match runner {
-            // The disk writes what it has not while the processor reads.
-            Runner::Threads => std::thread::scope(|scope| {
-                let synced = scope.spawn(|| sync_logs(&**disk, dir, &numbers));
-                self.replay(&numbers)?;
-                synced.join().unwrap_or_else(|_| Err(Error::Poisoned("a thread that synced logs panicked".into())))
-            })?,
-            Runner::Manual => {
-                self.replay(&numbers)?;
-                sync_logs(&**disk, dir, &self.logs)?;
+        self.replay(&numbers)?;
+        if self.last > self.durable {
+            let memtable = std::mem::replace(&mut self.memtable, Arc::new(Memtable::new()));
+            assert!(!memtable.is_empty(), "what was read last is in it");
+            self.full.push(Sealed { memtable, last: self.last, next_log: u64::MAX });
+            while !self.full.is_empty() {
+                self.write_table()?;
             }
         }
         let Self { memtable, full, tables, flushed, logs, last, torn, .. } = self;
@@ -113,27 +117,27 @@ impl<'a> Recovery<'a> {
     }
 
     fn replay(&mut self, numbers: &[u64]) -> Result<()> {
-        let mut firsts = Vec::new();
+        let mut beginnings = Vec::new();
         for number in numbers {
-            firsts.push(log::first_sequence(&*self.home.disk, &names::log(&self.home.dir, *number), *number)?);
+            beginnings.push(log::beginning(&*self.home.disk, &names::log(&self.home.dir, *number), *number)?);
         }
         for (at, number) in numbers.iter().enumerate() {
-            // A log is begun when the one before is durable. What is in tables already is of no interest.
-            let next = firsts[at + 1..].iter().flatten().next();
-            let synced = next.map(|first| first - 1).filter(|synced| *synced > self.version.flushed);
-            self.replay_log(*number, synced)?;
+            // A log is used when the one before is durable. What is in tables already is of no interest.
+            let next = beginnings[at + 1..].iter().flatten().find(|next| next.is_used);
+            let synced = next.map(|next| next.first - 1).filter(|synced| *synced > self.version.flushed);
+            self.replay_log(*number, beginnings[at], synced)?;
         }
         self.gathered.insert_into(&self.memtable);
         Ok(())
     }
 
     /// Replays a log. If another follows, everything up to the beginning of that is durable, and nothing else is in this one.
-    fn replay_log(&mut self, number: u64, synced: Option<Sequence>) -> Result<()> {
+    fn replay_log(&mut self, number: u64, beginning: Option<Beginning>, synced: Option<Sequence>) -> Result<()> {
         let path = names::log(&self.home.dir, number);
         let disk = self.home.disk.clone();
         // Before its batches: a gap must not be jumped.
-        match log::first_sequence(&*disk, &path, number)? {
-            Some(first) if first > self.last + 1 => {
+        match beginning {
+            Some(Beginning { first, is_used: true }) if first > self.last + 1 => {
                 return Err(Error::corruption(&path, 0, "the writes before this log are missing"));
             }
             None if number == self.version.log_number => {
@@ -156,6 +160,7 @@ impl<'a> Recovery<'a> {
         if self.last > before {
             self.logs.push(number);
         }
+        self.durable = self.durable.max(recovered.durable).max(synced.unwrap_or(0));
         Ok(())
     }
 

@@ -24,6 +24,8 @@ pub(crate) struct Recovered {
     pub(crate) first_sequence: Option<Sequence>,
     /// That of the last operation; that before `first_sequence` if there is none, and 0 if that is not known either.
     pub(crate) last_sequence: Sequence,
+    /// Everything up to this one is durable, as the log itself says.
+    pub(crate) durable: Sequence,
     /// How it ends.
     pub(crate) end: End,
 }
@@ -91,14 +93,25 @@ pub(crate) fn recover(
         Some(upto) => End::TornTail { offset: at, dropped_bytes: upto - at },
         None => End::Clean,
     };
-    Ok(Recovered { first_sequence: Some(header.first), last_sequence: next - 1, end })
+    Ok(Recovered { first_sequence: Some(header.first), last_sequence: next - 1, durable: claimed, end })
 }
 
-/// The sequence number with which a log begins: everything before is durable. None if its segment was not ready when the
-/// machine crashed.
-pub(crate) fn first_sequence(disk: &dyn Disk, path: &Path, number: u64) -> Result<Option<Sequence>> {
-    let header = Window::open(disk, path)?.header(number)?;
-    Ok(header.map(|header| header.first))
+/// How a log begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Beginning {
+    /// The sequence number of its first operation.
+    pub(crate) first: Sequence,
+    /// Whether it has a first frame. If so, everything before is durable, as its header says. If not, it may be that a crash interrupted the opening
+    /// of the database, and that what was to be durable by then is not.
+    pub(crate) is_used: bool,
+}
+
+/// How a log begins; none if its segment was not ready when the machine crashed.
+pub(crate) fn beginning(disk: &dyn Disk, path: &Path, number: u64) -> Result<Option<Beginning>> {
+    let mut window = Window::open(disk, path)?;
+    let Some(Header { first, .. }) = window.header(number)? else { return Ok(None) };
+    let is_used = window.frame(HEADER as u64, number)?.is_some();
+    Ok(Some(Beginning { first, is_used }))
 }
 
 fn frame_len(frame: FrameHeader) -> u64 {
@@ -183,7 +196,7 @@ impl<'a> Window<'a> {
         if first_frame || synced > 0 {
             return Err(self.corruption(0, "the header of the log is damaged"));
         }
-        Ok(Recovered { first_sequence: None, last_sequence: 0, end: End::Clean })
+        Ok(Recovered { first_sequence: None, last_sequence: 0, durable: 0, end: End::Clean })
     }
 
     /// Looks at everything from the end of the last whole frame on, `next` being the number of the operation that should

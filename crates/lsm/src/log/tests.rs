@@ -89,8 +89,16 @@ fn batches_of_every_size_are_read_back() {
         }
         let (found, recovered) = read(disk, &path, 9, 0).unwrap();
         assert!(found == numbered(100, &batches), "on {}", path.display());
-        assert_eq!(recovered, Recovered { first_sequence: Some(100), last_sequence: next - 1, end: End::Clean });
-        assert_eq!(first_sequence(disk, &path, 9).unwrap(), Some(100));
+        assert_eq!(
+            recovered,
+            Recovered {
+                first_sequence: Some(100),
+                last_sequence: next - 1,
+                durable: recovered.durable,
+                end: End::Clean
+            }
+        );
+        assert_eq!(beginning(disk, &path, 9).unwrap().map(|begins| begins.first), Some(100));
         assert!(writer.bytes() <= disk.open(&path).unwrap().len().unwrap());
         assert_eq!((writer.number(), writer.path()), (9, &*path));
     }
@@ -140,7 +148,7 @@ fn the_next_segment_is_begun_only_when_the_one_before_is_durable() {
     writer.append(2, [&put(b"k", b"w")]).unwrap();
     for seed in 0..50 {
         let disk = disk.crash(seed);
-        assert_eq!(first_sequence(&disk, two, 2).unwrap(), Some(2));
+        assert_eq!(beginning(&disk, two, 2).unwrap().map(|begins| begins.first), Some(2));
         assert_eq!(read(&disk, one, 1, 1).unwrap().1.last_sequence, 1);
     }
     // Without the frame, the segment behind it is the only one to say that it is missing.
@@ -167,7 +175,7 @@ fn a_recycled_segment_holds_only_what_was_written_since() {
     assert!(disk.read(old).is_err());
     assert_eq!(
         read(&disk, new, 2, 0).unwrap().1,
-        Recovered { first_sequence: Some(6), last_sequence: 5, end: End::Clean }
+        Recovered { first_sequence: Some(6), last_sequence: 5, durable: 5, end: End::Clean }
     );
     for count in 1..=15 {
         writer.append(5 + count, &batches[4 + count as usize..][..1]).unwrap();
@@ -183,11 +191,11 @@ fn a_log_that_was_not_ready_is_empty() {
     let disk = SimDisk::new(1);
     let path = Path::new("log");
     disk.create(path).unwrap();
-    let empty = Recovered { first_sequence: None, last_sequence: 0, end: End::Clean };
+    let empty = Recovered { first_sequence: None, last_sequence: 0, durable: 0, end: End::Clean };
     assert_eq!(read(&disk, path, 1, 0).unwrap().1, empty);
     disk.open(path).unwrap().allocate(5000).unwrap();
     assert_eq!(read(&disk, path, 1, 0).unwrap().1, empty);
-    assert_eq!(first_sequence(&disk, path, 1).unwrap(), None);
+    assert_eq!(beginning(&disk, path, 1).unwrap(), None);
     assert!(read(&disk, path, 1, 1).is_err(), "unless something is known to have been in it");
     assert!(matches!(read(&disk, Path::new("none"), 1, 0), Err(Error::Io { action: "open", .. })));
 }

@@ -40,7 +40,6 @@ pub(crate) struct Work {
 
 pub(crate) struct Store {
     options: Options,
-    keeps_failed_syncs: bool,
     sabotage: Option<Sabotage>,
     random: Random,
     medium: SimDisk,
@@ -49,8 +48,6 @@ pub(crate) struct Store {
     is_full: bool,
     /// Something is going to fail, unless it has.
     fails_soon: bool,
-    /// A sync fails or has failed, so that what programs read may not be on the medium, whatever they sync later.
-    lacks_syncs: bool,
     /// The engine failed, and what follows from that is no surprise.
     has_failed: bool,
     surprises: Vec<String>,
@@ -63,14 +60,12 @@ impl Store {
         let mut random = Random::stream(config.seed.wrapping_add((host as u64) << 48), Purpose::Store);
         let mut store = Self {
             options: config.engine.clone(),
-            keeps_failed_syncs: config.keeps_failed_syncs,
             sabotage: config.sabotage,
             medium: SimDisk::new(random.next()),
             random,
             db: None,
             is_full: false,
             fails_soon: false,
-            lacks_syncs: false,
             has_failed: false,
             surprises: Vec::new(),
             work: Work::default(),
@@ -85,11 +80,6 @@ impl Store {
     /// If the disk is full or a call fails, and it may be tried again; or if what it finds is damaged.
     pub(crate) fn open(&mut self) -> Result<(), StoreError> {
         assert!(self.db.is_none(), "a process opens its store once");
-        // The engine would find in the system's memory what a failed sync has not brought to the medium, and call it durable
-        // after another one.
-        if self.lacks_syncs && !self.keeps_failed_syncs {
-            self.lose_power();
-        }
         if self.random.permille(INTERRUPTED_OPENS) {
             self.crash_soon();
             drop(self.start());

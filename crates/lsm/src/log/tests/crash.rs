@@ -81,8 +81,8 @@ impl User {
             if disk.open(&this).is_err() {
                 continue;
             }
-            let next = if disk.open(&next).is_ok() { first_sequence(disk, &next, number + 1) } else { Ok(None) };
-            let synced = next.map_err(|error| error.to_string())?.map_or(0, |first| first - 1);
+            let next = if disk.open(&next).is_ok() { beginning(disk, &next, number + 1) } else { Ok(None) };
+            let synced = next.map_err(|error| error.to_string())?.map_or(0, |begins| begins.first - 1);
             let (batches, recovered) = read(disk, &this, number, synced).map_err(|error| error.to_string())?;
             if recovered.first_sequence.is_some_and(|first| first != last + 1) {
                 return Err(format!("segment {number} begins at {:?}, after {last}", recovered.first_sequence));

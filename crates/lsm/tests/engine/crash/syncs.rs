@@ -47,9 +47,6 @@ fn syncs_of_logs_are_needed() {
         ("the header of the log of a database that opens", |at| {
             is_log(at) && right_after_writing(at) && at.activity == Activity::Open
         }),
-        ("the logs of a process that was killed (db/open, sync_logs)", |at| {
-            is_log(at) && !right_after_writing(at) && at.activity == Activity::Open
-        }),
         ("the name of a new log", |at| at.dir && at.synced_before.ends_with(".log") && at.activity != Activity::Open),
         ("a group that asks for it (db/commit, commit_group)", |at| {
             is_log(at) && !at.first && at.activity == Activity::Write && right_after_writing(at)

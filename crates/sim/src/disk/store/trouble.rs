@@ -32,7 +32,7 @@ impl Store {
     /// Goes on with another medium, which has no faults yet.
     fn adopt(&mut self, medium: SimDisk) {
         self.medium = medium;
-        (self.fails_soon, self.lacks_syncs) = (false, false);
+        self.fails_soon = false;
         if self.is_full {
             self.fill();
         }
@@ -82,7 +82,6 @@ impl Store {
 
     /// One of the next syncs fails.
     pub(crate) fn fail_sync(&mut self) {
-        self.lacks_syncs = true;
         let operation = if self.random.permille(800) { Operation::Sync } else { Operation::SyncDir };
         self.fail(operation);
     }
