@@ -2,8 +2,8 @@
 //! reads that all tables share. It does not know what a block is, but for its weight.
 
 mod lru;
-mod moka;
 mod pins;
+mod quick;
 mod reads;
 #[cfg(test)]
 mod tests;
@@ -11,7 +11,7 @@ mod tests;
 use std::sync::Arc;
 
 pub(crate) use lru::LruCache;
-pub(crate) use moka::MokaCache;
+pub(crate) use quick::QuickCache;
 pub(crate) use reads::{ReadTotals, Reads};
 
 use crate::table::{Block, Partition};
@@ -19,7 +19,7 @@ use crate::table::{Block, Partition};
 /// The share of a cache that filters and indexes may be pinned in: 1/8. They take some 2 % of the data, so it suffices for data of six times
 /// the cache, and the rest goes through the cache like blocks.
 const PINNED_SHARE: u64 = 8;
-/// What an entry of a cache takes beside what it holds: the maps, lists and counters of moka, and what the allocator adds.
+/// What an entry of a cache takes beside what it holds: the map and the queues, and what the allocator adds.
 const ENTRY_BYTES: usize = 256;
 
 /// What a cache holds.

@@ -173,7 +173,7 @@ pub fn whole_table(bytes: &[u8]) -> bool {
     keys.push(made_up);
     for internal in keys {
         let (user_key, trailer) = key::split(&internal);
-        let _ = table.get_hashed(user_key, table::hash(user_key), trailer >> 8, Reach::Disk);
+        let _ = table.search(user_key, table::hash(user_key), trailer >> 8).finish(Reach::Disk);
         let _ = cursor.seek(&internal);
         let _ = cursor.seek_before(&internal);
     }

@@ -31,17 +31,16 @@ fn what_is_larger_than_the_cache_is_not_held() {
     let cache = LruCache::new(1000);
     cache.insert(1, 0, Cached::Block(some_block(4000)));
     assert_eq!(cache.weight(), 0);
-    let cache = MokaCache::new(1000);
+    let cache = QuickCache::new(1000);
     cache.insert(1, 0, Cached::Block(some_block(4000)));
-    cache.settle();
     assert_eq!(cache.weight(), 0);
 }
 
 #[test]
 fn weights_stay_below_the_capacity() {
     let capacity = 400_000;
-    let (lru, moka) = (LruCache::new(capacity), MokaCache::new(capacity));
-    let caches: [&dyn BlockCache; 2] = [&lru, &moka];
+    let (lru, quick) = (LruCache::new(capacity), QuickCache::new(capacity));
+    let caches: [&dyn BlockCache; 2] = [&lru, &quick];
     for cache in caches {
         assert!(cache.pin(30_000) && !cache.pin(30_000));
         for offset in 0..2000 {
@@ -49,7 +48,6 @@ fn weights_stay_below_the_capacity() {
             cache.insert(offset % 7, offset, Cached::Block(some_block(100 + offset as usize * 3)));
         }
     }
-    moka.settle();
     for cache in caches {
         assert!(cache.weight() <= capacity && cache.weight() > capacity / 2, "{}", cache.weight());
         cache.unpin(30_000);

@@ -13,7 +13,7 @@ use super::engine::Engine;
 use super::recovery::Recovery;
 use super::views::{View, Views};
 use crate::batch::BatchView;
-use crate::cache::{BlockCache, LruCache, MokaCache};
+use crate::cache::{BlockCache, LruCache, QuickCache};
 use crate::compaction::filter::CompactionFilter;
 use crate::disk::Disk;
 use crate::error::{Error, Result};
@@ -49,7 +49,7 @@ impl Engine {
         options.validate()?;
         let guard = lock_dir(&*disk, &dir)?;
         let cache: Arc<dyn BlockCache> = match runner {
-            Runner::Threads => Arc::new(MokaCache::new(options.cache_bytes as u64)),
+            Runner::Threads => Arc::new(QuickCache::new(options.cache_bytes as u64)),
             Runner::Manual => Arc::new(LruCache::new(options.cache_bytes as u64)),
         };
         let home = Home::new(disk.clone(), &dir, cache);

@@ -11,7 +11,6 @@ use crate::error::Result;
 use crate::iter::{EdgeKind, Edges, MergeCursor, Range};
 use crate::key::{Kind, Sequence};
 use crate::table::{self, Lookup, Reach};
-use crate::version::File;
 use crate::version::dropped::covered;
 
 /// The value of a key. It keeps in memory what it was found in: keep it no longer than needed, or copy it.
@@ -126,6 +125,9 @@ impl Engine {
     }
 }
 
+/// Tables that are searched side by side: those of level 0, if compaction keeps up, and one of each of some levels.
+const BEGUN_TOGETHER: usize = 8;
+
 /// Goes from what is newest to what is oldest; the first version found is the one.
 fn find(view: &View, key: &[u8], at: Sequence, reach: Reach) -> Result<Lookup<Value>> {
     let memtables = std::iter::once(&view.memtable).chain(view.sealed.iter().map(|sealed| &sealed.memtable));
@@ -139,17 +141,19 @@ fn find(view: &View, key: &[u8], at: Sequence, reach: Reach) -> Result<Lookup<Va
     }
     let (version, hash) = (&*view.version, table::hash(key));
     let flushed = version.levels[0].iter().filter(|file| file.meta.overlaps(key, key)).map(|file| &**file);
-    let files = flushed.chain((1..version.levels.len()).filter_map(|level| version.holding(level, key)));
-    if !version.levels[0].is_empty() {
-        files.clone().filter_map(File::opened).for_each(|table| table.prefetch(key, hash));
-    }
-    for file in files {
-        let table = match file.opened() {
-            Some(table) => table,
-            None if reach == Reach::Memory => return Ok(Lookup::OnDisk),
-            None => file.table()?,
+    let mut files = flushed.chain((1..version.levels.len()).filter_map(|level| version.holding(level, key)));
+    // An absent key is looked for in all of them: the searches begin together, so that memory is waited for once.
+    let begun: [_; BEGUN_TOGETHER] = std::array::from_fn(|_| {
+        let file = files.next()?;
+        Some((file, file.opened().map(|table| table.search(key, hash, at))))
+    });
+    for (file, begun) in begun.into_iter().flatten().chain(files.map(|file| (file, None))) {
+        let search = match begun {
+            Some(search) => search,
+            None if reach == Reach::Memory && file.opened().is_none() => return Ok(Lookup::OnDisk),
+            None => file.table()?.search(key, hash, at),
         };
-        match table.get_hashed(key, hash, at, reach)? {
+        match search.finish(reach)? {
             Lookup::Found((sequence, Kind::Put, value)) if !covered(&version.dropped, key, sequence) => {
                 return Ok(Lookup::Found(Value(Found::Block(value))));
             }

@@ -81,76 +81,24 @@ impl Table {
     /// Of the disk, or what is damaged.
     #[cfg(test)]
     pub(crate) fn get(&self, user_key: &[u8], at_or_below: Sequence) -> Result<Option<(Sequence, Kind, Value)>> {
-        match self.get_hashed(user_key, super::hash::hash(user_key), at_or_below, Reach::Disk)? {
+        match self.search(user_key, super::hash::hash(user_key), at_or_below).finish(Reach::Disk)? {
             Lookup::Found(found) => Ok(Some(found)),
             Lookup::Absent => Ok(None),
             Lookup::OnDisk => unreachable!("the disk may be read"),
         }
     }
 
-    /// The same with the [`hash`](super::hash::hash) of the user key, for who looks into several tables.
-    pub(crate) fn get_hashed(
-        &self,
-        user_key: &[u8],
-        hash: u64,
-        at_or_below: Sequence,
-        reach: Reach,
-    ) -> Result<Lookup<(Sequence, Kind, Value)>> {
-        let opened = &*self.0;
+    /// Begins to look for a key, whose [`hash`](super::hash::hash) this is: what will be looked at first is on its way into the processor's cache
+    /// from then on. For who looks into several tables one after the other, so that their cache misses come at the same time.
+    #[inline]
+    pub(crate) fn search<'a>(&'a self, user_key: &'a [u8], hash: u64, at_or_below: Sequence) -> Search<'a> {
         // No kind orders behind a put, so this trailer is before all versions that are not newer.
         let trailer = key::trailer(at_or_below, Kind::Put);
-        let number = opened.layout.directory.separators.find(user_key, trailer);
-        let Some(held) = opened.partitions.get(number) else { return Ok(Lookup::Absent) };
-        let loaded;
-        let partition = match held {
-            Held::Pinned(partition) => &**partition,
-            Held::Cached(slot) => {
-                loaded = match opened.partition_in_memory(number, slot) {
-                    Some(partition) => partition,
-                    None if reach == Reach::Memory => return Ok(Lookup::OnDisk),
-                    None => opened.read_partition(number, slot)?,
-                };
-                &*loaded
-            }
-        };
-        if !partition.may_contain(hash) {
-            opened.reads.count(Reads::FILTERED);
-            return Ok(Lookup::Absent);
-        }
-        let block_number = partition.separators.find(user_key, trailer);
-        // In a damaged table only, the directory leads to a partition that has no such block.
-        if block_number == partition.blocks() {
-            return Ok(Lookup::Absent);
-        }
-        let block = match opened.block_in_memory(partition, block_number) {
-            Some(block) => block,
-            None if reach == Reach::Memory => return Ok(Lookup::OnDisk),
-            None => opened.read_block(partition, block_number, true)?,
-        };
-        let found = match block.search(user_key, hash, trailer) {
-            Ok(found) => found,
-            // Where the block is need not be known before.
-            damaged => opened.layout.source.check(partition.handle(block_number).offset, damaged)?,
-        };
-        let Some((trailer, value)) = found else {
-            if partition.has_filter() {
-                opened.reads.count(Reads::FALSE_POSITIVE);
-            }
-            return Ok(Lookup::Absent);
-        };
-        opened.reads.count(Reads::FOUND);
-        let kind = Kind::from_byte(trailer as u8).expect("blocks check the kinds they give");
-        Ok(Lookup::Found((trailer >> 8, kind, Value::new(block, value))))
-    }
-
-    /// Has fetched into the processor's cache what a search will look at first. For who looks into several tables one after the other, so that
-    /// their cache misses come at the same time.
-    #[inline]
-    pub(crate) fn prefetch(&self, user_key: &[u8], hash: u64) {
-        let number = self.0.layout.directory.separators.find(user_key, u64::MAX);
-        if let Some(Held::Pinned(partition)) = self.0.partitions.get(number) {
+        let partition = self.0.layout.directory.separators.find(user_key, trailer);
+        if let Some(Held::Pinned(partition)) = self.0.partitions.get(partition) {
             partition.prefetch(hash);
         }
+        Search { table: &self.0, user_key, hash, trailer, partition }
     }
 
     /// A cursor for users' scans: what it reads from disk goes to the cache, and once it is seen to go forward, blocks are read
@@ -196,6 +144,67 @@ impl Table {
         let partition = opened.partition(number)?;
         let block = partition.separators.find(user_key, u64::MAX).min(partition.blocks() - 1);
         Ok(partition.handle(block).offset)
+    }
+}
+
+/// A search of one table that has begun.
+pub(crate) struct Search<'a> {
+    table: &'a Opened,
+    user_key: &'a [u8],
+    hash: u64,
+    trailer: u64,
+    /// The number of the partition that may have the key; one too many if there is none.
+    partition: usize,
+}
+
+impl Search<'_> {
+    /// The newest version of the key that is not too new: its sequence, its kind and its value.
+    ///
+    /// # Errors
+    /// Of the disk, or what is damaged.
+    pub(crate) fn finish(self, reach: Reach) -> Result<Lookup<(Sequence, Kind, Value)>> {
+        let Self { table: opened, user_key, hash, trailer, partition: number } = self;
+        let Some(held) = opened.partitions.get(number) else { return Ok(Lookup::Absent) };
+        let loaded;
+        let partition = match held {
+            Held::Pinned(partition) => &**partition,
+            Held::Cached(slot) => {
+                loaded = match opened.partition_in_memory(number, slot) {
+                    Some(partition) => partition,
+                    None if reach == Reach::Memory => return Ok(Lookup::OnDisk),
+                    None => opened.read_partition(number, slot)?,
+                };
+                &*loaded
+            }
+        };
+        if !partition.may_contain(hash) {
+            opened.reads.count(Reads::FILTERED);
+            return Ok(Lookup::Absent);
+        }
+        let block_number = partition.separators.find(user_key, trailer);
+        // In a damaged table only, the directory leads to a partition that has no such block.
+        if block_number == partition.blocks() {
+            return Ok(Lookup::Absent);
+        }
+        let block = match opened.block_in_memory(partition, block_number) {
+            Some(block) => block,
+            None if reach == Reach::Memory => return Ok(Lookup::OnDisk),
+            None => opened.read_block(partition, block_number, true)?,
+        };
+        let found = match block.search(user_key, hash, trailer) {
+            Ok(found) => found,
+            // Where the block is need not be known before.
+            damaged => opened.layout.source.check(partition.handle(block_number).offset, damaged)?,
+        };
+        let Some((trailer, value)) = found else {
+            if partition.has_filter() {
+                opened.reads.count(Reads::FALSE_POSITIVE);
+            }
+            return Ok(Lookup::Absent);
+        };
+        opened.reads.count(Reads::FOUND);
+        let kind = Kind::from_byte(trailer as u8).expect("blocks check the kinds they give");
+        Ok(Lookup::Found((trailer >> 8, kind, Value::new(block, value))))
     }
 }
 

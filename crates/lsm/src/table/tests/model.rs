@@ -192,7 +192,7 @@ fn a_table_is_what_a_sorted_map_is() {
             0 => no_cache(),
             1 => pinning_cache(),
             2 => Arc::new(LruCache::new(random.next() % 40_000)),
-            _ => Arc::new(crate::cache::MokaCache::new(random.next() % 100_000)),
+            _ => Arc::new(crate::cache::QuickCache::new(random.next() % 100_000)),
         };
         let table = open(&disk, form.number, cache.clone()).unwrap();
         assert!(table.pinned_bytes() <= cache.weight());
@@ -268,7 +268,7 @@ fn many_threads_read_right_while_blocks_come_and_go() {
     let entries: Entries = (0..20_000).map(|number| (internal(&key(number), 1, Kind::Put), value(number))).collect();
     write(&disk, &entries, Form { partition_bytes: 512, ..SMALL });
     let caches: [Arc<dyn BlockCache>; 2] =
-        [Arc::new(crate::cache::MokaCache::new(500_000)), Arc::new(LruCache::new(500_000))];
+        [Arc::new(crate::cache::QuickCache::new(500_000)), Arc::new(LruCache::new(500_000))];
     for cache in caches {
         let table = open(&disk, SMALL.number, cache).unwrap();
         std::thread::scope(|threads| {

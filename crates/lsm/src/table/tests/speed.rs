@@ -4,7 +4,7 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use super::*;
-use crate::cache::MokaCache;
+use crate::cache::QuickCache;
 use crate::cursor::Cursor;
 
 const ENTRIES: u64 = 1_000_000;
@@ -55,7 +55,7 @@ fn reads_from_a_hot_cache() {
     let (disk, entries) = (MemoryDisk::default(), entries());
     measure("write, per entry", ENTRIES, || drop(write(&disk, &entries, form(Compression::None))));
     println!("file: {:.1} bytes per entry", disk.read(PATH).len() as f64 / ENTRIES as f64);
-    let table = open(&disk, 7, Arc::new(MokaCache::new(1 << 30))).unwrap();
+    let table = open(&disk, 7, Arc::new(QuickCache::new(1 << 30))).unwrap();
     println!("pinned: {:.2} bytes per entry", table.pinned_bytes() as f64 / ENTRIES as f64);
     let mut order: Vec<u64> = (0..ENTRIES).collect();
     let mut random = Random(2);
@@ -107,7 +107,7 @@ fn reads_from_a_hot_cache() {
     measure("next, bulk, without cache", ENTRIES, || walk(cold.bulk_cursor(), true));
     measure("verify", ENTRIES, || cold.verify().unwrap());
     measure("open, per call", 10, || {
-        (0..10).for_each(|_| drop(open(&disk, 7, Arc::new(MokaCache::new(1 << 30))).unwrap()));
+        (0..10).for_each(|_| drop(open(&disk, 7, Arc::new(QuickCache::new(1 << 30))).unwrap()));
     });
 }
 
@@ -147,7 +147,7 @@ fn misses() {
         });
         let sums: Vec<f64> = sums.collect();
         let caches: [(&str, Arc<dyn BlockCache>); 2] =
-            [("moka", Arc::new(MokaCache::new(44 << 20))), ("lru", Arc::new(LruCache::new(44 << 20)))];
+            [("quick", Arc::new(QuickCache::new(44 << 20))), ("lru", Arc::new(LruCache::new(44 << 20)))];
         for (name, cache) in caches {
             let (table, mut random) = (open(&disk, 7, cache).unwrap(), Random(4));
             let mut read = |count: u64| {
