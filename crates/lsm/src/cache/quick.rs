@@ -1,6 +1,6 @@
 //! The cache of a database in use: quick_cache, which keeps what is used often (S3-FIFO and CLOCK-Pro), and so is not emptied by one large
-//! scan. It makes room for an entry when that comes in, and puts nothing off: with moka, before, every 64th reader or so did the others'
-//! work too, and one read of a hundred took ten times as long.
+//! scan. It makes room for an entry when that comes in, and puts nothing off: with moka, before, readers did the upkeep that others had
+//! put off, and one read of a hundred took ten times as long.
 
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
