@@ -115,8 +115,8 @@ impl Builder {
 }
 
 impl Db {
-    /// Opens a database in a directory, or makes a new one there. What is in the logs, and not in tables yet, is read into memory first:
-    /// at most as much as [`Options::memtables`] hold.
+    /// Opens a database in a directory, or makes a new one there. What is in the logs, and not in tables yet, is read into memory first: at
+    /// most as much as [`Options::memtables`] hold. After a crash it is also written to tables, so this can take as long as that.
     ///
     /// # Errors
     /// [`Error::Locked`] if it is open already, [`Error::Corruption`] if it is damaged, [`Error::Option`] for an impossible setting.

@@ -75,10 +75,13 @@ fn batches_of_every_size_are_read_back() {
     for (disk, path) in disks {
         let mut random = Random::new(1, 0);
         let mut writer = Writer::create(disk, segment(&path, 9), 100).unwrap();
-        let (mut batches, mut next) = (Vec::new(), 100);
+        let (mut batches, mut next, mut durable) = (Vec::new(), 100, 99);
         for round in 0..30 {
             let most = [100, 5000, 100_000, 1_500_000][round % 4];
             let group: Vec<Batch> = (0..random.below(5)).map(|_| random_batch(&mut random, most)).collect();
+            if group.iter().any(|batch| !batch.is_empty()) {
+                durable = writer.synced_upto();
+            }
             let last = writer.append(next, &group).unwrap();
             next += group.iter().map(|batch| batch.len() as u64).sum::<u64>();
             assert_eq!((last, writer.last_sequence()), (next - 1, next - 1));
@@ -91,12 +94,7 @@ fn batches_of_every_size_are_read_back() {
         assert!(found == numbered(100, &batches), "on {}", path.display());
         assert_eq!(
             recovered,
-            Recovered {
-                first_sequence: Some(100),
-                last_sequence: next - 1,
-                durable: recovered.durable,
-                end: End::Clean
-            }
+            Recovered { first_sequence: Some(100), last_sequence: next - 1, durable, end: End::Clean }
         );
         assert_eq!(beginning(disk, &path, 9).unwrap().map(|begins| begins.first), Some(100));
         assert!(writer.bytes() <= disk.open(&path).unwrap().len().unwrap());
