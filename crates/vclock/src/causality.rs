@@ -1,4 +1,5 @@
-//! Owns the four answers to "which came first?". Does not own the comparison itself: see `VClock::compare`.
+//! Owns the four answers to "which came first?". Does not own any comparison: see `VClock::compare`, `Context::compare`
+//! and `Siblings::compare`.
 
 /// How one version relates to another in the partial order of causality.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -28,6 +29,16 @@ impl Causality {
             Self::After => Self::Before,
             Self::Equal => Self::Equal,
             Self::Concurrent => Self::Concurrent,
+        }
+    }
+
+    /// The answer, once it is known which sides have seen something that the other has not.
+    pub(crate) const fn of(left_ahead: bool, right_ahead: bool) -> Self {
+        match (left_ahead, right_ahead) {
+            (false, false) => Self::Equal,
+            (false, true) => Self::Before,
+            (true, false) => Self::After,
+            (true, true) => Self::Concurrent,
         }
     }
 }

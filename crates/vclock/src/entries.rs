@@ -3,14 +3,14 @@
 //! mean.
 
 use alloc::vec::Vec;
-use core::mem;
+use core::cmp::Reverse;
 
 use crate::Causality;
-use crate::join::outer_join;
+use crate::join::{compare_sorted, merge_into};
 use crate::prune::oldest;
 
 /// A map from actors to values that only grow.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Entries<A, T>(Vec<(A, T)>);
 
 impl<A, T> Entries<A, T> {
@@ -32,11 +32,19 @@ impl<A, T> Entries<A, T> {
 }
 
 impl<A: Ord, T: Copy + Ord + Default> Entries<A, T> {
-    /// From entries that are strictly ascending by actor and hold no default value, as a decoder has checked.
+    /// From entries that are strictly ascending by actor and hold no default value.
     pub(crate) fn from_canonical(entries: Vec<(A, T)>) -> Self {
         let entries = Self(entries);
-        assert!(entries.is_canonical(), "decoded clock entries are sorted, unique and present");
+        assert!(entries.is_canonical(), "clock entries are sorted, unique and present");
         entries
+    }
+
+    /// From entries in any order: an actor keeps its largest value, and default values say nothing. O(n log n).
+    pub(crate) fn collect(entries: impl IntoIterator<Item = (A, T)>) -> Self {
+        let mut entries: Vec<(A, T)> = entries.into_iter().filter(|(_, value)| *value != T::default()).collect();
+        entries.sort_unstable_by(|left, right| (&left.0, Reverse(left.1)).cmp(&(&right.0, Reverse(right.1))));
+        entries.dedup_by(|next, first| next.0 == first.0);
+        Self(entries)
     }
 
     fn is_canonical(&self) -> bool {
@@ -57,39 +65,30 @@ impl<A: Ord, T: Copy + Ord + Default> Entries<A, T> {
         }
     }
 
-    /// The larger value of each actor. O(n + m).
+    /// The larger value of each actor. O(n + m), and without any allocation when the other has no actor that is new here.
     pub(crate) fn merge(&mut self, other: &Self)
     where
         A: Clone,
     {
-        let mine = mem::take(&mut self.0);
-        self.0 = outer_join(mine, &other.0, |left, right| left.0.cmp(&right.0))
-            .filter_map(|pair| match pair {
-                (Some((actor, left)), Some((_, right))) => Some((actor, left.max(*right))),
-                (left, right) => left.or_else(|| right.cloned()),
-            })
-            .collect();
+        merge_into(
+            &mut self.0,
+            &other.0,
+            |held, new| held.0.cmp(&new.0),
+            |held, new| held.1 = held.1.max(new.1),
+            Clone::clone,
+            |left, right| left.0.cmp(&right.0),
+        );
         debug_assert!(self.is_canonical(), "merging keeps the entries sorted, unique and present");
     }
 
     /// The partial order of pointwise comparison, in one walk. O(n + m).
     pub(crate) fn compare(&self, other: &Self) -> Causality {
-        let (mut left_ahead, mut right_ahead) = (false, false);
-        for (left, right) in outer_join(&self.0, &other.0, |left, right| left.0.cmp(&right.0)) {
-            let left = left.map_or_else(T::default, |(_, value)| *value);
-            let right = right.map_or_else(T::default, |(_, value)| *value);
-            left_ahead |= left > right;
-            right_ahead |= left < right;
-            if left_ahead && right_ahead {
-                break;
-            }
-        }
-        match (left_ahead, right_ahead) {
-            (false, false) => Causality::Equal,
-            (false, true) => Causality::Before,
-            (true, false) => Causality::After,
-            (true, true) => Causality::Concurrent,
-        }
+        compare_sorted(
+            &self.0,
+            &other.0,
+            |left, right| left.0.cmp(&right.0),
+            |left, right| (left.1 > right.1, left.1 < right.1),
+        )
     }
 
     /// Keeps the entries for which `keep` holds; returns how many went.
@@ -111,6 +110,16 @@ impl<A: Ord, T: Copy + Ord + Default> Entries<A, T> {
 
     fn position(&self, actor: &A) -> Result<usize, usize> {
         self.0.binary_search_by(|(held, _)| held.cmp(actor))
+    }
+}
+
+impl<A: Clone, T: Clone> Clone for Entries<A, T> {
+    /// Leaves room for one more actor: who copies a clock mostly goes on to add itself.
+    fn clone(&self) -> Self {
+        let room = if self.0.is_empty() { 0 } else { self.0.len() + 1 };
+        let mut entries = Vec::with_capacity(room);
+        entries.extend_from_slice(&self.0);
+        Self(entries)
     }
 }
 

@@ -46,6 +46,17 @@ pub enum Error {
         max_ms: u64,
     },
 
+    /// The input is longer, or has more entries, than the caller's [`Limits`](crate::Limits) allow. Nothing was decoded.
+    ///
+    /// The sender's fault, or a limit that is too low.
+    #[error("the encoding has more than {limit} {what}")]
+    LimitExceeded {
+        /// What there was too much of: `bytes` or `entries`.
+        what: &'static str,
+        /// The limit.
+        limit: usize,
+    },
+
     /// The bytes are not the canonical encoding of a value. Nothing was decoded.
     ///
     /// The sender's or the storage's fault.

@@ -6,8 +6,8 @@ use crate::{Error, Timestamp};
 /// A hybrid logical clock: it follows the wall clock when it can, and counts when the wall clock stands still, goes back or
 /// lags behind what has been observed.
 ///
-/// From Kulkarni, Demirbas, Madappa, Avva and Leone, "Logical Physical Clocks" (OPODIS 2014), figure 5. Two things are
-/// added. A *drift bound*: a remote timestamp too far ahead of the wall clock is refused, so that one broken clock
+/// From Kulkarni, Demirbas, Madappa, Avva and Leone, "Logical Physical Clocks" (OPODIS 2014), in their compact form of 64
+/// bits, where a full counter carries into the physical part. Two things are added. A *drift bound*: a remote timestamp too far ahead of the wall clock is refused, so that one broken clock
 /// cannot carry away all others. A *leased ceiling*: nothing is minted above it, so a caller that makes each ceiling
 /// durable before raising to it can restart with the last ceiling as the floor and never mint a timestamp twice.
 ///

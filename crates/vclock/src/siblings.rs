@@ -2,35 +2,44 @@
 //! know what a value is: a tombstone is a value here.
 
 use alloc::vec::Vec;
-use core::mem;
 
 use self::entry::Entry;
-use crate::join::outer_join;
-use crate::prune::oldest;
-use crate::{Context, Dot, Error, Timestamp};
+use crate::join::{compare_sorted, merge_into};
+use crate::{Causality, Context, Dot, Error, Timestamp};
 
+mod cursor;
 mod encoding;
 mod entry;
+mod forgetting;
+mod view;
+
+pub use view::SiblingsView;
 
 /// A dotted version vector set: the values that are still alive, each under the dot of its write, and per actor a
 /// *discard* timestamp, at and below which every dot of that actor is gone.
 ///
 /// From Preguiça, Baquero, Almeida, Fonte and Gonçalves, "Efficient Causality Tracking in Distributed Storage Systems With
-/// Dotted Version Vectors" (PODC 2012), in the set form of Riak's `dvvset` (Almeida et al., DAIS 2014). There an actor's
-/// dots are consecutive counters; here they are timestamps with gaps, so the discard is kept explicitly, and **only a
-/// context raises it**: minting a dot says nothing about the actor's earlier ones, which stay as siblings.
+/// Dotted Version Vectors" (PODC 2012, a brief announcement), in the set form of Almeida, Baquero, Gonçalves, Preguiça and
+/// Fonte, "Scalable and Accurate Causality Tracking for Eventually Consistent Stores" (DAIS 2014), which Riak's `dvvset`
+/// implements. There an actor's dots are consecutive counters; here they are timestamps with gaps, so the discard is kept
+/// explicitly, and **only a context raises it**: minting a dot says nothing about the actor's earlier ones, which stay as
+/// siblings.
 ///
 /// # The prefix rule
 ///
 /// A record that holds a dot of an actor must have absorbed every earlier dot of that actor on the key; contexts rely on
 /// it. It holds if whole records are merged and an actor writes only to the record that has all its earlier writes. So a
 /// writer that may have lost a write of its own (it restarted, its disk failed, it takes the key over) must go on as a
-/// *new* actor. Otherwise a reader of its next write would, by that write's context, erase one that nobody ever saw.
+/// *new* actor. Otherwise a reader of its next write would, by that write's context, erase one that nobody ever saw. Riak
+/// lost data so (issue 679 of `riak_kv`), and answers with an epoch in the actor's name.
+///
+/// Times that are never used twice matter as well: a key that was deleted, forgotten and written again would otherwise give
+/// its new value a dot that an old tombstone, held by a replica that was away, discards. [`Hlc`](crate::Hlc) sees to that.
 ///
 /// # Laws
 ///
 /// [`Siblings::merge`] is commutative, associative and idempotent, provided that a dot is one event: equal dots have equal
-/// values. Equal records compare equal and have equal encodings.
+/// values. [`Siblings::compare`] is the order of merging. Equal records compare equal and have equal encodings.
 ///
 /// ```
 /// use kvorum_vclock::{Context, Dot, Siblings, Timestamp};
@@ -98,14 +107,30 @@ impl<A: Ord + Clone, V> Siblings<A, V> {
         Some((Dot { time: *time, actor: entry.actor.clone() }, value))
     }
 
+    /// The value under this dot, if it is alive. O(log actors + log dots).
+    #[must_use]
+    pub fn get(&self, dot: &Dot<A>) -> Option<&V> {
+        let live = &self.entries[self.position(&dot.actor).ok()?].live;
+        let place = live.binary_search_by(|(time, _)| time.cmp(&dot.time)).ok()?;
+        Some(&live[place].1)
+    }
+
+    /// Whether this record has absorbed the dot: it is alive here, or gone. O(log actors).
+    #[must_use]
+    pub fn covers(&self, dot: &Dot<A>) -> bool {
+        self.position(&dot.actor).is_ok_and(|found| dot.time <= self.entries[found].reached())
+    }
+
     /// Everything this record has seen: per actor the larger of its discard and its newest live dot. O(actors).
     #[must_use]
     pub fn context(&self) -> Context<A> {
-        self.entries.iter().map(|entry| (entry.actor.clone(), entry.reached())).collect()
+        Context::from_canonical(self.entries.iter().map(|entry| (entry.actor.clone(), entry.reached())).collect())
     }
 
     /// Writes a value: discards what `context` covers, then adds `value` under `dot`. A value the writer has not seen
     /// stays as a sibling, whoever wrote it. O(actors + context + siblings).
+    ///
+    /// A context may cover what has not arrived here yet: it is discarded when it arrives.
     ///
     /// # Errors
     ///
@@ -128,21 +153,39 @@ impl<A: Ord + Clone, V> Siblings<A, V> {
     }
 
     /// Adds what the other record knows: the larger discard of each actor and the union of the dots above it.
-    /// O(n + m) in entries and dots; clones the values that are new here.
+    /// O(n + m) in entries and dots, in place; clones the values that are new here, and allocates only for what is new.
     ///
     /// Of two values under one dot this record's own is kept: a dot is one event, so they are equal.
     pub fn merge(&mut self, other: &Self)
     where
         V: Clone,
     {
-        let mine = mem::take(&mut self.entries);
-        self.entries = outer_join(mine, &other.entries, |left, right| left.actor.cmp(&right.actor))
-            .filter_map(|pair| match pair {
-                (Some(left), Some(right)) => Some(left.merged(right)),
-                (left, right) => left.or_else(|| right.cloned()),
-            })
-            .collect();
+        merge_into(
+            &mut self.entries,
+            &other.entries,
+            |held, new| held.actor.cmp(&new.actor),
+            Entry::absorb,
+            Clone::clone,
+            |left, right| left.actor.cmp(&right.actor),
+        );
         debug_assert!(self.is_canonical(), "merging keeps entries and dots sorted and unique");
+    }
+
+    /// Which of two copies of a record knows more, for read repair: [`Causality::Before`] says that this copy is strictly
+    /// behind, so that merging the other into it gives exactly the other. One walk, O(n + m) in entries and dots.
+    ///
+    /// This is the order of [`Siblings::merge`]: `a` is before or equal to `b` if and only if `a` merged with `b` is `b`.
+    /// Values are not looked at: a dot is one event. Of two copies that show the same values, one can be behind, since it
+    /// has yet to learn what was discarded; copies that have forgotten differently compare unequal too, so forget the same
+    /// on both sides first.
+    #[must_use]
+    pub fn compare(&self, other: &Self) -> Causality {
+        compare_sorted(
+            &self.entries,
+            &other.entries,
+            |left, right| left.actor.cmp(&right.actor),
+            |left, right| (left.ahead_of(right), right.ahead_of(left)),
+        )
     }
 
     /// The same record with every value replaced by what `convert` makes of it, for example to decode or encode values
@@ -163,55 +206,16 @@ impl<A: Ord + Clone, V> Siblings<A, V> {
         Ok(Siblings { entries })
     }
 
-    /// Forgets what no longer matters at or below `stable`, a time up to which every replica is known to have exchanged
-    /// everything (causal stability): the discards there, and the live dots there for which `is_absent` holds, such as
-    /// tombstones. Returns how many discards and dots went. O(n).
-    ///
-    /// Forgetting above a stable time would let discarded values return from a replica that still has them.
-    pub fn forget(&mut self, stable: Timestamp, mut is_absent: impl FnMut(Dot<A>, &V) -> bool) -> usize {
-        let mut forgotten = 0;
-        for Entry { actor, discard, live } in &mut self.entries {
-            if *discard > Timestamp::MIN && *discard <= stable {
-                *discard = Timestamp::MIN;
-                forgotten += 1;
-            }
-            let before = live.len();
-            live.retain(|(time, value)| *time > stable || !is_absent(Dot { time: *time, actor: actor.clone() }, value));
-            forgotten += before - live.len();
-        }
-        self.entries.retain(|entry| !entry.is_vacant());
-        forgotten
-    }
-
-    /// Drops the oldest discards, by (time, actor), until at most `keep` are left; returns how many went. Never drops a
-    /// live value. O(n log n).
-    ///
-    /// This bounds a record whatever happens (Dynamo, section 4.4) at a price: an overwritten value may return from a
-    /// replica that still has it, as a sibling.
-    pub fn prune(&mut self, keep: usize) -> usize {
-        let holders: Vec<usize> =
-            (0..self.entries.len()).filter(|place| self.entries[*place].discard > Timestamp::MIN).collect();
-        let doomed = oldest(holders.iter().map(|place| self.entries[*place].discard), keep);
-        for holder in &doomed {
-            self.entries[holders[*holder]].discard = Timestamp::MIN;
-        }
-        self.entries.retain(|entry| !entry.is_vacant());
-        doomed.len()
-    }
-
     /// Raises the discards to the context and drops the dots it covers.
     fn discard(&mut self, context: &Context<A>) {
-        let mine = mem::take(&mut self.entries);
-        self.entries = outer_join(mine, context.iter(), |entry, (actor, _)| entry.actor.cmp(actor))
-            .filter_map(|pair| match pair {
-                (entry, None) => entry,
-                (entry, Some((actor, time))) => {
-                    let mut entry = entry.unwrap_or_else(|| Entry::vacant(actor.clone()));
-                    entry.raise_discard(time);
-                    Some(entry)
-                }
-            })
-            .collect();
+        merge_into(
+            &mut self.entries,
+            context.iter(),
+            |entry, (actor, _)| entry.actor.cmp(actor),
+            |entry, (_, time)| entry.raise_discard(time),
+            |(actor, time)| Entry { discard: time, ..Entry::vacant(actor.clone()) },
+            |left, right| left.actor.cmp(&right.actor),
+        );
     }
 
     fn position(&self, actor: &A) -> Result<usize, usize> {

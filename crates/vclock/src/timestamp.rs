@@ -6,7 +6,8 @@ use core::fmt;
 /// the lower 16 bits a counter that orders events of the same millisecond.
 ///
 /// The order of timestamps is the order of their bits. [`Timestamp::MIN`] means "never" wherever an absent entry has
-/// a time. From Kulkarni et al., "Logical Physical Clocks" (OPODIS 2014), section 6.2.
+/// a time. The split into 48 and 16 bits is that of Kulkarni et al., "Logical Physical Clocks" (OPODIS 2014), who take the 48
+/// bits from an NTP timestamp.
 ///
 /// ```
 /// use kvorum_vclock::Timestamp;

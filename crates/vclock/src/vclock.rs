@@ -2,14 +2,22 @@
 //! which needs no counter per write and suits a store better.
 
 use alloc::vec::Vec;
+use core::fmt;
 
-use crate::codec::{Reader, put_varint};
+use crate::codec::{FIXED, Reader, put_fixed, put_varint, varint_len};
 use crate::entries::Entries;
-use crate::{Causality, Error};
+use crate::{Causality, Error, Limits};
 
 /// A vector clock: how many events of each actor a version has seen. An absent actor counts 0.
 ///
-/// From DeCandia et al., "Dynamo: Amazon's Highly Available Key-value Store" (SOSP 2007), section 4.4.
+/// From DeCandia et al., "Dynamo: Amazon's Highly Available Key-value Store" (SOSP 2007), section 4.4. It is shown as there:
+/// `([Sx,2],[Sy,1])`.
+///
+/// As the clock of a stored value it has two known faults when the actors are servers, each of which writes for many clients.
+/// With one clock for all siblings of a key, interleaved writes never replace each other (*sibling explosion*); with a clock
+/// for each sibling, the second of two concurrent writes through one server looks like a descendant of the first, and erases
+/// it. [`Siblings`](crate::Siblings) has neither, see Almeida et al. (DAIS 2014). A vector clock whose actors are the writers
+/// themselves is exact, and grows with their number.
 ///
 /// ```
 /// use kvorum_vclock::{Causality, VClock};
@@ -77,7 +85,7 @@ impl<A: Ord> VClock<A> {
     }
 
     /// Adds what the other clock has seen: the larger counter of each actor. Commutative, associative and idempotent.
-    /// O(n + m).
+    /// O(n + m), in place, and without any allocation when the other clock has no actor that is new here.
     pub fn merge(&mut self, other: &Self)
     where
         A: Clone,
@@ -112,33 +120,57 @@ impl<A> Default for VClock<A> {
 impl<A: Ord> FromIterator<(A, u64)> for VClock<A> {
     /// Collects entries in any order; an actor keeps its largest counter, and 0 adds nothing.
     fn from_iter<I: IntoIterator<Item = (A, u64)>>(entries: I) -> Self {
-        let mut clock = Self::new();
-        for (actor, counter) in entries {
-            clock.observe(actor, counter);
+        Self { entries: Entries::collect(entries) }
+    }
+}
+
+impl<A: fmt::Display> fmt::Display for VClock<A> {
+    /// As in figure 3 of the Dynamo paper, ascending by actor: `([Sx,2],[Sy,1])`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(")?;
+        for (place, (actor, counter)) in self.iter().enumerate() {
+            let comma = if place == 0 { "" } else { "," };
+            write!(f, "{comma}[{actor},{counter}]")?;
         }
-        clock
+        f.write_str(")")
     }
 }
 
 impl VClock<u64> {
-    /// Appends the canonical encoding: the number of entries, then actor and counter of each, ascending by actor, all
-    /// as LEB128 varints. Equal clocks have equal bytes.
+    /// Appends the canonical encoding: the number of entries (a LEB128 varint), then for each, ascending by actor, the actor
+    /// (8 bytes, big-endian) and its counter (a varint). Equal clocks have equal bytes. O(n).
     pub fn encode(&self, out: &mut Vec<u8>) {
+        out.reserve(self.encoded_len());
         put_varint(out, self.len() as u64);
         for (actor, counter) in self.iter() {
-            put_varint(out, *actor);
+            put_fixed(out, *actor);
             put_varint(out, counter);
         }
     }
 
-    /// Reads what [`VClock::encode`] wrote. All of `input` must be used. O(n), and never allocates more than a small
-    /// multiple of the input's length.
+    /// How many bytes [`VClock::encode`] appends, without encoding. O(n).
+    #[must_use]
+    pub fn encoded_len(&self) -> usize {
+        varint_len(self.len() as u64) + self.iter().map(|(_, counter)| FIXED + varint_len(counter)).sum::<usize>()
+    }
+
+    /// Reads what [`VClock::encode`] wrote. All of `input` must be used. O(n), and never allocates more than twice the
+    /// input's length.
     ///
     /// # Errors
     ///
     /// [`Error::Malformed`] for anything but a canonical encoding.
     pub fn decode(input: &[u8]) -> Result<Self, Error> {
-        let entries = Reader::whole(input, Reader::clock_entries)?;
+        Self::decode_within(input, Limits::NONE)
+    }
+
+    /// The same with limits.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`VClock::decode`], and [`Error::LimitExceeded`].
+    pub fn decode_within(input: &[u8], limits: Limits) -> Result<Self, Error> {
+        let entries = Reader::whole(input, limits, Reader::counters)?;
         Ok(Self { entries: Entries::from_canonical(entries) })
     }
 }

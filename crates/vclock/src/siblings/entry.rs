@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use crate::Timestamp;
-use crate::join::outer_join;
+use crate::join::merge_into;
 
 /// What is known of one actor's writes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -31,23 +31,36 @@ impl<A, V> Entry<A, V> {
     }
 
     pub(super) fn raise_discard(&mut self, time: Timestamp) {
-        self.discard = self.discard.max(time);
-        let gone = self.live.partition_point(|(time, _)| *time <= self.discard);
-        self.live.drain(..gone);
+        if time > self.discard {
+            self.discard = time;
+            let gone = self.live.partition_point(|(live, _)| *live <= time);
+            self.live.drain(..gone);
+        }
     }
 
-    pub(super) fn merged(self, other: &Self) -> Self
+    /// Adds what the other entry, of the same actor, knows: the larger discard, and the union of the dots above it.
+    pub(super) fn absorb(&mut self, other: &Self)
     where
         V: Clone,
     {
-        let discard = self.discard.max(other.discard);
-        let live = outer_join(self.live, &other.live, |left, right| left.0.cmp(&right.0))
-            .filter(|(left, right)| {
-                let time = left.as_ref().or(*right).map(|(time, _)| *time);
-                time > Some(discard)
-            })
-            .filter_map(|(left, right)| left.or_else(|| right.cloned()))
-            .collect();
-        Self { actor: self.actor, discard, live }
+        self.raise_discard(other.discard);
+        let discard = self.discard;
+        merge_into(
+            &mut self.live,
+            other.live.iter().filter(|(time, _)| *time > discard),
+            |held, new| held.0.cmp(&new.0),
+            |_, _| {},
+            Clone::clone,
+            |left, right| left.0.cmp(&right.0),
+        );
+    }
+
+    /// Whether this entry knows something that the other does not: a later discard, or a dot above the other's discard
+    /// that the other does not hold.
+    pub(super) fn ahead_of(&self, other: &Self) -> bool {
+        let is_news = |time: &Timestamp| {
+            *time > other.discard && other.live.binary_search_by(|(held, _)| held.cmp(time)).is_err()
+        };
+        self.discard > other.discard || self.live.iter().any(|(time, _)| is_news(time))
     }
 }
