@@ -397,7 +397,7 @@ fn cluster_id(victim: &Victim) -> String {
 /// A request with the metadata of a peer, changed or completed; an empty value leaves one away.
 fn introduced<T>(message: T, changes: &[(&'static str, &str)]) -> Request<T> {
     let mut metadata = MetadataMap::new();
-    let usual = [("kvorum-protocol", "1"), ("kvorum-node", "deadbeef"), ("kvorum-shard", "0")];
+    let usual = [("kvorum-protocol", "2"), ("kvorum-node", "deadbeef"), ("kvorum-shard", "0")];
     for (key, value) in usual.iter().chain(changes) {
         if value.is_empty() {
             metadata.remove(*key);
@@ -436,6 +436,7 @@ fn the_peer_port_turns_away_whoever_does_not_belong() {
         let frame = |cluster| v1::ControlFrame {
             cluster,
             from: 7,
+            clock_ms: u64::MAX,
             reply_to: "127.0.0.1:1".to_owned(),
             body: Some(v1::control_frame::Body::Syn(syn.clone())),
         };
@@ -474,12 +475,19 @@ fn nonsense() -> Vec<v1::Frame> {
             request: Some(v1::Request { id: 1, operation }),
         })
     };
-    let version = v1::Version { value: "v".into(), actor: u64::MAX, timestamp: u64::MAX, expires_at: Some(u64::MAX) };
     let row = v1::StoredRow { stored_key: Bytes::new(), record: record() };
+    let forward_reply = |record| {
+        let value = v1::ForwardedValue { record, context: garbage(6, 9).into(), as_of_ms: u64::MAX, replicas: None };
+        Message::ForwardReply(v1::ForwardReply { outcome: Some(v1::forward_reply::Outcome::Value(value)) })
+    };
+    let write = |stored_key, record, minted| Message::Write(v1::Write { stored_key, record, minted });
     let messages = vec![
-        Message::Write(v1::Write { stored_key: key(), record: record() }),
-        Message::Write(v1::Write { stored_key: key(), record: garbage(3, 100).into() }),
-        Message::Write(v1::Write { stored_key: stored_key(0, 60_000, b"unknown partition"), record: record() }),
+        write(key(), record(), Some(1)),
+        write(key(), record(), Some(u64::MAX)),
+        write(key(), garbage(3, 100).into(), None),
+        write(key(), [&[2][..], &garbage(4, 100)].concat().into(), None),
+        write(key(), b"\x02\x00"[..].into(), None),
+        write(stored_key(0, 60_000, b"unknown partition"), record(), None),
         Message::Write(v1::Write::default()),
         Message::WriteReply(v1::WriteReply { timestamp: u64::MAX, actor: u64::MAX }),
         Message::Read(v1::Read { stored_key: stored_key(0, 60_000, b"unknown partition") }),
@@ -511,11 +519,10 @@ fn nonsense() -> Vec<v1::Frame> {
             ..Default::default()
         }))),
         forward(Some(Operation::Scan(v1::ScanRequest::default()))),
-        Message::ForwardReply(v1::Response::default()),
-        Message::ForwardReply(v1::Response {
-            id: 1,
-            result: Some(v1::response::Result::Get(v1::GetResponse { versions: vec![version; 3], replicas: None })),
-        }),
+        Message::ForwardReply(v1::ForwardReply::default()),
+        forward_reply(Some(record())),
+        forward_reply(Some(garbage(5, 50).into())),
+        forward_reply(None),
         Message::Refused(v1::Error { kind: 99, message: "x".repeat(10_000) }),
     ];
     let mut frames = vec![v1::Frame::default()];

@@ -2,14 +2,18 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod causality;
 mod check;
+mod clock;
 mod dev;
+mod doubt;
 mod engines;
 mod failures;
 mod first_steps;
 mod harness;
 mod hostile;
 mod joining;
+mod keyspaces;
 mod killing;
 mod limits;
 mod memory;
@@ -18,3 +22,4 @@ mod mistakes;
 mod protocols;
 mod readme;
 mod stopping;
+mod twin;

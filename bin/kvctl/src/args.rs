@@ -13,6 +13,8 @@ use kvorum_client::{Bytes, Level, Retry};
 use crate::duration;
 use crate::exit::Failure;
 use crate::format::Format;
+use crate::keyspace::KeyspaceCommand;
+use crate::token;
 
 /// Reads and writes keys, imports and exports, and shows a cluster to its operators.
 #[derive(Debug, Parser)]
@@ -73,6 +75,7 @@ pub(crate) enum Command {
   kvctl put user:1 Ada
   kvctl put code:17 839201 --ttl 10m
   kvctl put config - -w all < config.json      the value from standard input
+  kvctl put cart milk -k carts --context AQAAAAIB...   replaces what that get saw
   kvctl put -- -key -value                     what begins with a dash")]
     Put(PutArgs),
     /// Read a key
@@ -80,12 +83,14 @@ pub(crate) enum Command {
   kvctl get user:1
   kvctl get user:1 -r all -o json
 
-Exits with 1 when the key does not exist.")]
+Concurrent values of a causal keyspace are printed one to a line. A put with the
+context of this get replaces them. Exits with 1 when the key does not exist.")]
     Get(GetArgs),
     /// Delete a key
     #[command(after_help = "Examples:
   kvctl del user:1
-  kvctl del user:1 -w all")]
+  kvctl del user:1 -w all
+  kvctl del cart -k carts --context AQAAAAIB...        deletes what that get saw")]
     Del(DelArgs),
     /// List keys and values
     #[command(after_help = "Examples:
@@ -129,6 +134,19 @@ order is by partition, then by key. It is no snapshot: what is written
 meanwhile may or may not be in it. tsv carries neither expiry nor concurrent
 values; jsonl does.")]
     Export(ExportArgs),
+    /// Make, list, alter and drop keyspaces
+    #[command(after_help = "Examples:
+  kvctl keyspace create sessions --ttl 30m
+  kvctl put -k sessions user:1 token
+  kvctl keyspace list
+  kvctl keyspace drop sessions
+
+The node that founded the cluster decides about keyspaces; while it is down
+they cannot be changed, and are used as ever.")]
+    Keyspace {
+        #[command(subcommand)]
+        command: KeyspaceCommand,
+    },
     /// Show the members of the cluster as a node sees them
     #[command(after_help = "Examples:
   kvctl status
@@ -141,6 +159,18 @@ values; jsonl does.")]
     Ring {
         /// The key; without it, the balance
         key: Option<OsString>,
+    },
+    /// Show what each replica of a key holds
+    #[command(after_help = "Examples:
+  kvctl why user:1
+  kvctl why cart -k carts -o json
+
+Shows each replica's versions with their dots (actor and timestamp), deletions
+and expired ones included, and its causal past: per actor, up to where it has
+absorbed everything.")]
+    Why {
+        /// The key
+        key: OsString,
     },
     /// Print the completion script of a shell
     #[command(after_help = "Examples:
@@ -162,6 +192,12 @@ pub(crate) struct PutArgs {
     /// How long it lives, such as 500ms 30s 5m 2h
     #[arg(long, value_name = "DURATION", value_parser = duration::parse_positive)]
     pub(crate) ttl: Option<Duration>,
+    /// It lives for ever, whatever lifetime the keyspace gives
+    #[arg(long, conflicts_with = "ttl")]
+    pub(crate) no_ttl: bool,
+    /// Replace what the get has seen that showed this
+    #[arg(long, value_name = "CONTEXT", value_parser = token::parse)]
+    pub(crate) context: Option<Bytes>,
     /// How many replicas must hold it: one two three quorum all local_quorum each_quorum or a number
     #[arg(short, long = "write-level", value_name = "LEVEL")]
     pub(crate) write: Option<Level>,
@@ -184,6 +220,9 @@ pub(crate) struct GetArgs {
 pub(crate) struct DelArgs {
     /// The key
     pub(crate) key: OsString,
+    /// Delete what the get has seen that showed this
+    #[arg(long, value_name = "CONTEXT", value_parser = token::parse)]
+    pub(crate) context: Option<Bytes>,
     /// How many replicas must hold the deletion
     #[arg(short, long = "write-level", value_name = "LEVEL")]
     pub(crate) write: Option<Level>,

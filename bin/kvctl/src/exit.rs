@@ -55,6 +55,7 @@ impl Failure {
 pub(crate) fn verdict(error: &Error) -> (Exit, &'static str) {
     match error {
         Error::Config(_) => (Exit::Usage, "see kvctl --help"),
+        Error::NotFound { .. } => (Exit::NotFound, "is the name right?"),
         Error::Invalid { .. } => (Exit::Refused, "change what the node objects to"),
         Error::Rejected { .. } => {
             (Exit::Unavailable, "try again when more nodes are up (kvctl status), or with a lower level")
@@ -136,6 +137,7 @@ mod tests {
         let cases = [
             (Error::Config(both().1), Exit::Usage),
             (Error::Invalid { endpoint: both().0, message: both().1 }, Exit::Refused),
+            (Error::NotFound { endpoint: both().0, message: both().1 }, Exit::NotFound),
             (Error::Rejected { endpoint: both().0, message: both().1 }, Exit::Unavailable),
             (Error::Overloaded { endpoint: both().0, message: both().1 }, Exit::Unavailable),
             (Error::Indeterminate { endpoint: both().0, message: both().1 }, Exit::Unavailable),

@@ -5,8 +5,9 @@ use serde::Serialize;
 
 use crate::args::{self, GetArgs};
 use crate::exit::{Exit, Failure, complain};
-use crate::output::{JsonKey, JsonReplicas, JsonValue, print, print_json, quoted};
+use crate::output::{JsonKey, JsonReplicas, JsonValue, print, print_json, quoted, unix_ms};
 use crate::target::Target;
+use crate::token;
 
 #[derive(Debug, Serialize)]
 struct JsonGot {
@@ -14,7 +15,7 @@ struct JsonGot {
     key: JsonKey,
     found: bool,
     values: Vec<JsonValue>,
-    /// Clusters hand out none yet.
+    /// For the write that replaces these values; null from a node that knows no contexts.
     context: Option<String>,
     replicas: JsonReplicas,
 }
@@ -26,12 +27,15 @@ pub(crate) async fn run(target: &Target, get: GetArgs) -> Result<(), Failure> {
     let got = got.map_err(|error| Failure::of(&target.doing("get", &key, "from"), &error))?;
     let found = !got.versions.is_empty();
     if target.wants_json() {
-        print_json(&json(&key, got))?;
+        print_json(&json(&key, got, unix_ms()))?;
     } else if found {
         print(&lines(&got))?;
         if got.versions.len() > 1 {
-            let count = got.versions.len();
-            complain(&format!("{} has {count} concurrent values, the newest first", quoted(&key)));
+            let (count, context) = (got.versions.len(), token::encode(&got.context).unwrap_or_default());
+            complain(&format!(
+                "{} has {count} concurrent values, the newest first; put one with --context {context} to replace them",
+                quoted(&key)
+            ));
         }
     }
     if found {
@@ -51,12 +55,12 @@ fn lines(got: &Got) -> Vec<u8> {
     lines
 }
 
-fn json(key: &[u8], got: Got) -> JsonGot {
+fn json(key: &[u8], got: Got, unix_ms: u64) -> JsonGot {
     JsonGot {
         key: JsonKey::of(key),
         found: !got.versions.is_empty(),
-        values: got.versions.iter().map(JsonValue::of).collect(),
-        context: None,
+        values: got.versions.iter().map(|version| JsonValue::of(version, unix_ms)).collect(),
+        context: token::encode(&got.context),
         replicas: got.replicas.into(),
     }
 }
@@ -75,14 +79,16 @@ mod tests {
             expires_at_ms: None,
         };
         let replicas = Replicas { wanted: 2, answered: 2, agreed: 1, sloppy: false };
-        Got { versions: values.iter().map(version).collect(), replicas }
+        let context = if values.is_empty() { &b""[..] } else { b"\xff\xfe" };
+        Got { versions: values.iter().map(version).collect(), context: context.into(), replicas }
     }
 
     #[test]
     fn the_json_is_that_of_the_contract() {
-        let text = |key: &[u8], values| serde_json::to_string(&json(key, got(values))).unwrap();
-        let replicas = r#""context":null,"replicas":{"wanted":2,"answered":2,"agreed":1,"sloppy":false}}"#;
-        let rest = r#""actor":"00000000000000ab","timestamp":"7.2","expires_at":null}],"#;
+        let text = |key: &[u8], values| serde_json::to_string(&json(key, got(values), 0)).unwrap();
+        let replicas = r#""replicas":{"wanted":2,"answered":2,"agreed":1,"sloppy":false}}"#;
+        let rest =
+            r#""actor":"00000000000000ab","timestamp":"7.2","expires_at":null,"expires_in_ms":null}],"context":"__4","#;
         assert_eq!(
             text(b"k", &[b"v"]),
             format!(r#"{{"key":"k","found":true,"values":[{{"value":"v","encoding":"utf8",{rest}{replicas}"#)
@@ -93,7 +99,7 @@ mod tests {
                 r#"{{"key":"/w==","key_encoding":"base64","found":true,"values":[{{"value":"/g==","encoding":"base64",{rest}{replicas}"#
             )
         );
-        assert_eq!(text(b"k", &[]), format!(r#"{{"key":"k","found":false,"values":[],{replicas}"#));
+        assert_eq!(text(b"k", &[]), format!(r#"{{"key":"k","found":false,"values":[],"context":null,{replicas}"#));
     }
 
     #[test]

@@ -230,7 +230,7 @@ async fn store(client: &Client, pair: Pair, options: PutOptions, timeout: Durati
     let deadline = Instant::now() + timeout;
     let mut left = timeout;
     loop {
-        let options = options.timeout(left);
+        let options = options.clone().timeout(left);
         let result = client.put_with(pair.key.clone(), pair.value.clone(), &options).await;
         left = deadline.saturating_duration_since(Instant::now()).saturating_sub(PAUSE);
         match result {

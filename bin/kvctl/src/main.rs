@@ -9,6 +9,7 @@ mod export;
 mod format;
 mod get;
 mod import;
+mod keyspace;
 mod lines;
 mod output;
 mod partial;
@@ -18,6 +19,8 @@ mod ring;
 mod scan;
 mod status;
 mod target;
+mod token;
+mod why;
 
 use std::process::ExitCode;
 
@@ -54,8 +57,10 @@ async fn command(args: Args) -> Result<(), Failure> {
         Command::Scan(scan) => scan::run(&target, scan).await,
         Command::Import(import) => import::run(&target, import).await,
         Command::Export(export) => export::run(&target, export).await,
+        Command::Keyspace { command } => keyspace::run(&target, command).await,
         Command::Status => status::run(&target).await,
         Command::Ring { key } => ring::run(&target, key).await,
+        Command::Why { key } => why::run(&target, key).await,
         Command::Completions { .. } => unreachable!("completions need no cluster"),
     }
 }

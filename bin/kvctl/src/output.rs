@@ -2,6 +2,7 @@
 //! matter.
 
 use std::io::{self, IsTerminal, Write as _};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -75,10 +76,12 @@ pub(crate) struct JsonValue {
     timestamp: String,
     /// Milliseconds since the Unix epoch.
     expires_at: Option<u64>,
+    /// What is left of it, by the clock here.
+    expires_in_ms: Option<u64>,
 }
 
 impl JsonValue {
-    pub(crate) fn of(version: &Version) -> JsonValue {
+    pub(crate) fn of(version: &Version, unix_ms: u64) -> JsonValue {
         let value = Text::of(&version.value);
         JsonValue {
             encoding: value.encoding(),
@@ -86,8 +89,15 @@ impl JsonValue {
             actor: actor(version.actor),
             timestamp: version.timestamp.to_string(),
             expires_at: version.expires_at_ms,
+            expires_in_ms: version.expires_at_ms.map(|at| at.saturating_sub(unix_ms)),
         }
     }
+}
+
+/// The wall clock, in milliseconds since the Unix epoch.
+pub(crate) fn unix_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// How many replicas stand behind an answer.
@@ -121,6 +131,9 @@ struct JsonWritten {
     deleted: Option<bool>,
     actor: String,
     timestamp: String,
+    /// Milliseconds since the Unix epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires_at: Option<u64>,
     replicas: JsonReplicas,
 }
 
@@ -140,6 +153,7 @@ pub(crate) fn print_written(json: bool, write: Write, key: &[u8], written: &Writ
             deleted: (write == Write::Deleted).then_some(true),
             actor: actor(written.actor),
             timestamp: written.timestamp.to_string(),
+            expires_at: written.expires_at_ms,
             replicas: written.replicas.into(),
         });
     }

@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::args::{self, ScanArgs};
 use crate::exit::{Failure, complain};
 use crate::format::{self, Format};
-use crate::output::{JsonKey, JsonReplicas, JsonValue, print};
+use crate::output::{JsonKey, JsonReplicas, JsonValue, print, unix_ms};
 use crate::target::Target;
 
 /// What is shown of a scan.
@@ -88,7 +88,9 @@ impl Shown {
     }
 
     fn json_row(&self, row: &Row, out: &mut Vec<u8>) {
-        let values = (!self.keys_only).then(|| row.versions.iter().map(JsonValue::of).collect());
+        let now = unix_ms();
+        let values =
+            (!self.keys_only).then(|| row.versions.iter().map(|version| JsonValue::of(version, now)).collect());
         let row = JsonRow { key: JsonKey::of(&row.key), values };
         out.extend_from_slice(if self.rows > 0 { b",\n" } else { b"\n" });
         serde_json::to_writer(out, &row).expect("texts and numbers always make JSON");

@@ -32,6 +32,7 @@ struct JsonMember {
     partitions: u32,
     bytes: u64,
     heartbeat_age_ms: Option<u64>,
+    in_doubt: bool,
 }
 
 pub(crate) async fn run(target: &Target) -> Result<(), Failure> {
@@ -54,6 +55,7 @@ fn json(status: Status) -> JsonStatus {
         partitions: member.partitions,
         bytes: member.bytes,
         heartbeat_age_ms: member.heartbeat_age_ms,
+        in_doubt: member.in_doubt,
     };
     JsonStatus {
         cluster: status.cluster,
@@ -137,6 +139,7 @@ mod tests {
             partitions: 256,
             bytes: 13_585_385,
             heartbeat_age_ms,
+            in_doubt: name == "n2",
         };
         Status {
             cluster: "c0ffee".into(),
@@ -157,11 +160,12 @@ mod tests {
             assert!(value.get(field).is_some(), "{field}");
         }
         let member = value["members"][1].as_object().unwrap();
-        let fields = "name id client peer dc rack weight state partitions bytes heartbeat_age_ms";
+        let fields = "name id client peer dc rack weight state partitions bytes heartbeat_age_ms in_doubt";
         for field in fields.split(' ') {
             assert!(member.contains_key(field), "{field}");
         }
         assert_eq!(value["members"][0]["heartbeat_age_ms"], 120);
+        assert_eq!(value["members"][1]["in_doubt"], true);
         assert_eq!(value["members"][1]["heartbeat_age_ms"], serde_json::Value::Null);
     }
 

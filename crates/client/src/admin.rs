@@ -3,12 +3,17 @@
 
 use core::time::Duration;
 
+use bytes::Bytes;
 use kvorum_wire::v1::admin_client::AdminClient;
-use kvorum_wire::v1::{RingRequest, RingResponse, StatusRequest, StatusResponse, TopologyRequest, TopologyResponse};
+use kvorum_wire::v1::{
+    ListKeyspacesRequest, ListKeyspacesResponse, RingRequest, RingResponse, StatusRequest, StatusResponse,
+    TopologyRequest, TopologyResponse, WhyRequest, WhyResponse,
+};
 use tokio::time::{Instant, timeout_at};
 use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
 
+use crate::convert::timeout_ms;
 use crate::error::{Error, Outcome};
 use crate::node::Node;
 use crate::perform::{Failures, plain, unreachable};
@@ -28,6 +33,22 @@ pub(crate) async fn ring(routes: &Routes, timeout: Duration, key: Option<&[u8]>)
 
 pub(crate) async fn topology(routes: &Routes, timeout: Duration) -> Result<TopologyResponse, Error> {
     let call = async |mut node: AdminClient<Channel>| node.topology(TopologyRequest {}).await;
+    ask(routes, timeout, call).await
+}
+
+pub(crate) async fn why(
+    routes: &Routes,
+    timeout: Duration,
+    keyspace: String,
+    key: Bytes,
+) -> Result<WhyResponse, Error> {
+    let request = WhyRequest { keyspace, key, timeout_ms: timeout_ms(timeout) };
+    let call = async |mut node: AdminClient<Channel>| node.why(request.clone()).await;
+    ask(routes, timeout, call).await
+}
+
+pub(crate) async fn keyspaces(routes: &Routes, timeout: Duration) -> Result<ListKeyspacesResponse, Error> {
+    let call = async |mut node: AdminClient<Channel>| node.list_keyspaces(ListKeyspacesRequest {}).await;
     ask(routes, timeout, call).await
 }
 

@@ -9,6 +9,9 @@ use bytes::Bytes;
 pub struct Got {
     /// None when the key does not exist, several when they are concurrent, newest first.
     pub versions: Vec<Version>,
+    /// What this read has seen, the absence of a value included. A write with it replaces these versions and no
+    /// others; see [`PutOptions::context`](crate::PutOptions::context). Opaque.
+    pub context: Bytes,
     /// How the answer came about.
     pub replicas: Replicas,
 }
@@ -41,6 +44,8 @@ pub struct Written {
     pub actor: u64,
     /// The timestamp of that version.
     pub timestamp: Timestamp,
+    /// When its value ends, in milliseconds since the Unix epoch; absent when it lives for ever, and for a delete.
+    pub expires_at_ms: Option<u64>,
     /// How the answer came about.
     pub replicas: Replicas,
 }

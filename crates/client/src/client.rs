@@ -13,11 +13,13 @@ use tokio::task::AbortHandle;
 use crate::config::check_timeout;
 use crate::convert::millis;
 use crate::level;
+use crate::options::Ttl;
 use crate::perform::{Failures, perform, unreachable};
 use crate::refresh::{keep_fresh, refresh};
 use crate::route::{Routes, Target};
 use crate::{
-    Config, DeleteOptions, Error, GetOptions, Got, PutOptions, Ring, Route, Scan, ScanOptions, Status, Written, admin,
+    Config, DeleteOptions, Error, GetOptions, Got, PutOptions, Ring, Route, Scan, ScanOptions, Status, Why, Written,
+    admin,
 };
 
 const ANSWERS_FIT: &str = "an answer to something else is an error already";
@@ -144,7 +146,11 @@ impl Client {
             keyspace: self.keyspace(),
             key: key.clone(),
             value: value.into(),
-            ttl_ms: options.ttl.map(millis),
+            ttl_ms: options.ttl.map(|ttl| match ttl {
+                Ttl::Of(ttl) => millis(ttl).max(1),
+                Ttl::Forever => 0,
+            }),
+            context: options.context.clone(),
             level: options.level.map(level::to_wire),
             timeout_ms: 0,
         };
@@ -174,6 +180,7 @@ impl Client {
             key: key.clone(),
             level: options.level.map(level::to_wire),
             timeout_ms: 0,
+            context: options.context.clone(),
         };
         match self.perform(Target::Key(&key), Operation::Delete(delete), timeout).await? {
             Answer::Delete(delete) => Ok(delete.into()),
@@ -205,6 +212,15 @@ impl Client {
         admin::ring(&core.routes, core.config.timeout, key).await.map(Ring::from)
     }
 
+    /// What each replica of a key holds: its versions, tombstones and expired ones included, and its causal past.
+    ///
+    /// # Errors
+    /// As [`Client::status`]. That a replica does not answer is no error but said in its place.
+    pub async fn why(&self, key: impl Into<Bytes>) -> Result<Why, Error> {
+        let core = &self.core;
+        admin::why(&core.routes, core.config.timeout, self.keyspace(), key.into()).await.map(Why::from)
+    }
+
     pub(crate) async fn page(
         &self,
         target: Target<'_>,
@@ -215,6 +231,10 @@ impl Client {
             Answer::Scan(page) => Ok(page),
             _ => unreachable!("{ANSWERS_FIT}"),
         }
+    }
+
+    pub(crate) fn core(&self) -> &Core {
+        &self.core
     }
 
     pub(crate) fn keyspace(&self) -> String {

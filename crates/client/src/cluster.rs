@@ -49,6 +49,8 @@ pub struct Member {
     pub bytes: u64,
     /// Milliseconds since its heartbeat last rose; absent when it was never heard of.
     pub heartbeat_age_ms: Option<u64>,
+    /// Whether it may have lost acknowledged writes; it takes writes then, and answers no reads.
+    pub in_doubt: bool,
 }
 
 /// The layout: its balance, or where one key lives.

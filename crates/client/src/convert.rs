@@ -20,7 +20,11 @@ pub(crate) fn timeout_ms(timeout: Duration) -> u32 {
 
 impl From<v1::GetResponse> for Got {
     fn from(get: v1::GetResponse) -> Got {
-        Got { versions: newest_first(get.versions), replicas: get.replicas.map(Replicas::from).unwrap_or_default() }
+        Got {
+            versions: newest_first(get.versions),
+            context: get.context,
+            replicas: get.replicas.map(Replicas::from).unwrap_or_default(),
+        }
     }
 }
 
@@ -29,6 +33,7 @@ impl From<v1::PutResponse> for Written {
         Written {
             actor: put.actor,
             timestamp: Timestamp(put.timestamp),
+            expires_at_ms: put.expires_at,
             replicas: put.replicas.map(Replicas::from).unwrap_or_default(),
         }
     }
@@ -39,6 +44,7 @@ impl From<v1::DeleteResponse> for Written {
         Written {
             actor: delete.actor,
             timestamp: Timestamp(delete.timestamp),
+            expires_at_ms: None,
             replicas: delete.replicas.map(Replicas::from).unwrap_or_default(),
         }
     }
@@ -103,18 +109,24 @@ impl From<v1::Member> for Member {
             partitions: member.partitions,
             bytes: member.bytes,
             heartbeat_age_ms: member.heartbeat_age_ms,
+            in_doubt: member.in_doubt,
+        }
+    }
+}
+
+impl From<v1::KeyPlace> for Place {
+    fn from(place: v1::KeyPlace) -> Place {
+        Place {
+            token: Token(place.token),
+            partition: place.partition,
+            replicas: place.replicas,
+            fallbacks: place.fallbacks,
         }
     }
 }
 
 impl From<v1::RingResponse> for Ring {
     fn from(ring: v1::RingResponse) -> Ring {
-        let place = |place: v1::KeyPlace| Place {
-            token: Token(place.token),
-            partition: place.partition,
-            replicas: place.replicas,
-            fallbacks: place.fallbacks,
-        };
         let share = |share: v1::Share| Share {
             name: share.name,
             dc: share.dc,
@@ -124,7 +136,7 @@ impl From<v1::RingResponse> for Ring {
             first: share.first,
         };
         Ring {
-            place: ring.place.map(place),
+            place: ring.place.map(Place::from),
             shares: ring.shares.into_iter().map(share).collect(),
             partitions: ring.partitions,
             epoch: ring.epoch,
@@ -160,8 +172,8 @@ mod tests {
     #[test]
     fn the_newest_of_several_versions_comes_first() {
         let version = |timestamp, actor| v1::Version { timestamp, actor, ..Default::default() };
-        let got =
-            Got::from(v1::GetResponse { versions: vec![version(1, 9), version(2, 1), version(2, 5)], replicas: None });
+        let versions = vec![version(1, 9), version(2, 1), version(2, 5)];
+        let got = Got::from(v1::GetResponse { versions, ..Default::default() });
         let order: Vec<_> = got.versions.iter().map(|one| (one.timestamp.0, one.actor)).collect();
         assert_eq!(order, [(2, 5), (2, 1), (1, 9)]);
     }

@@ -25,6 +25,15 @@ pub enum Error {
         message: String,
     },
 
+    /// What was asked for does not exist: no keyspace has the name. Nothing changed.
+    #[error("{message} (says {endpoint})")]
+    NotFound {
+        /// The node that said so.
+        endpoint: String,
+        /// What is not there.
+        message: String,
+    },
+
     /// The cluster's fault: too few replicas can be reached. Certainly nothing changed.
     #[error("{endpoint} rejected it, nothing changed: {message}")]
     Rejected {
@@ -119,6 +128,7 @@ impl Error {
             Error::DataLoss { outcome, .. } => *outcome,
             Error::Config(_)
             | Error::Invalid { .. }
+            | Error::NotFound { .. }
             | Error::Rejected { .. }
             | Error::Overloaded { .. }
             | Error::TimedOut { .. }

@@ -9,6 +9,7 @@ mod cluster;
 mod config;
 mod convert;
 mod error;
+mod keyspace;
 mod level;
 mod node;
 mod options;
@@ -18,15 +19,18 @@ mod route;
 mod scan;
 mod session;
 mod table;
+mod why;
 
 pub use answer::{Got, Replicas, Timestamp, Version, Written};
 pub use client::Client;
 pub use cluster::{Member, Place, Ring, Share, Status};
 pub use config::{Config, Retry, Route};
 pub use error::{Attempt, Cause, Error, Outcome};
+pub use keyspace::{Keyspace, KeyspaceAlteration, Keyspaces, NewKeyspace};
 pub use kvorum_quorum::Level;
 pub use options::{DeleteOptions, GetOptions, PutOptions, ScanOptions};
 pub use scan::{Cursor, Page, Row, Scan, UnknownCursor};
+pub use why::{Why, WhyEntry, WhyReplica, WhyVersion};
 
 pub use kvorum_ring::Token;
 

@@ -16,17 +16,26 @@ pub struct GetOptions {
 }
 
 /// How one key is written.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct PutOptions {
     pub(crate) level: Option<Level>,
-    pub(crate) ttl: Option<Duration>,
+    pub(crate) ttl: Option<Ttl>,
+    pub(crate) context: Bytes,
     pub(crate) timeout: Option<Duration>,
 }
 
+/// How long a value lives, if that is not left to the keyspace.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Ttl {
+    Of(Duration),
+    Forever,
+}
+
 /// How one key is deleted.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct DeleteOptions {
     pub(crate) level: Option<Level>,
+    pub(crate) context: Bytes,
     pub(crate) timeout: Option<Duration>,
 }
 
@@ -80,7 +89,23 @@ impl PutOptions {
     /// How long the value lives, counted by the node that takes it; rounded up to a millisecond.
     #[must_use]
     pub fn ttl(mut self, ttl: impl Into<Option<Duration>>) -> PutOptions {
-        self.ttl = ttl.into();
+        self.ttl = ttl.into().map(Ttl::Of);
+        self
+    }
+
+    /// The value lives for ever, whatever lifetime the keyspace gives to values without one.
+    #[must_use]
+    pub fn forever(mut self) -> PutOptions {
+        self.ttl = Some(Ttl::Forever);
+        self
+    }
+
+    /// The context of the read this write rests on ([`Got::context`](crate::Got::context)): it replaces the versions
+    /// that read has seen. Without it a write to a `causal` keyspace is blind and adds a concurrent version; in an `lww`
+    /// keyspace a write with a context is newer than what was read whatever the nodes' clocks say.
+    #[must_use]
+    pub fn context(mut self, context: impl Into<Bytes>) -> PutOptions {
+        self.context = context.into();
         self
     }
 
@@ -97,6 +122,14 @@ impl DeleteOptions {
     #[must_use]
     pub fn new() -> DeleteOptions {
         DeleteOptions::default()
+    }
+
+    /// The context of the read this rests on ([`Got::context`](crate::Got::context)): the versions that read has seen are
+    /// deleted. Without it, those are that the node which takes the request holds.
+    #[must_use]
+    pub fn context(mut self, context: impl Into<Bytes>) -> DeleteOptions {
+        self.context = context.into();
+        self
     }
 
     /// W: how many replicas must hold the deletion durably.

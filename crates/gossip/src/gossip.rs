@@ -150,6 +150,11 @@ where
         }
     }
 
+    /// Raises this node's incarnation to at least this. [`Event::Superseded`] says what that is good for.
+    pub fn raise(&mut self, incarnation: Incarnation) {
+        self.me.incarnation = self.me.incarnation.max(incarnation);
+    }
+
     /// From now on exactly these members are never forgotten, however long they are away.
     pub fn keep(&mut self, ids: BTreeSet<I>) {
         self.kept = ids;

@@ -1,7 +1,7 @@
 //! Owns what a [`Gossip`](crate::Gossip) can be told and what it can want. What the messages in them
 //! look like is `message.rs`.
 
-use crate::member::{Incarnation, State};
+use crate::member::{Incarnation, Profile, State};
 use crate::message::Message;
 
 /// Something that happened outside.
@@ -47,12 +47,12 @@ pub enum Effect<I, A, M> {
         message: Message<I, A, M>,
     },
     /// Something the caller may want to act upon.
-    Event(Event<I>),
+    Event(Event<I, A, M>),
 }
 
 /// A change in what this node believes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Event<I> {
+pub enum Event<I, A, M> {
     /// A member was heard of for the first time, or again after it was forgotten. It is `up` until
     /// a [`StateChanged`](Event::StateChanged), possibly in the same batch, says otherwise.
     Joined {
@@ -92,8 +92,14 @@ pub enum Event<I> {
     /// Somebody speaks for this node's id as no record it ever issued could: another live process
     /// has the same id, or others remember a later life than this one was started with. This node's
     /// incarnation is now higher than that; see [`Gossip::incarnation`](crate::Gossip::incarnation).
+    ///
+    /// Whether the other is alive shows when it answers in turn: who starts with, or
+    /// [raises](crate::Gossip::raise) to, an incarnation that nobody can guess, is outranked by the one next to it
+    /// only by somebody who has heard of it.
     Superseded {
         /// The foreign incarnation.
         incarnation: Incarnation,
+        /// What the other says of itself, if anybody knows.
+        profile: Option<Profile<A, M>>,
     },
 }

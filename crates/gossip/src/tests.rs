@@ -52,7 +52,7 @@ fn ack2(updates: impl Into<Vec<Update<u32, u32, u32>>>) -> Message<u32, u32, u32
     Message::Ack2 { updates: updates.into() }
 }
 
-fn events(effects: &Effects) -> Vec<Event<u32>> {
+fn events(effects: &Effects) -> Vec<Event<u32, u32, u32>> {
     let events = effects.iter().filter_map(|effect| match effect {
         Effect::Event(event) => Some(event.clone()),
         Effect::Send { .. } => None,

@@ -4,8 +4,12 @@
 //! Until layout epochs are agreed upon, the founder computes one layout when the configured number of nodes is
 //! present; everybody learns it by asking a member whose gossiped epoch is higher, saves it, and only then uses it.
 
+mod catalog;
 mod ceiling;
+mod clock;
+mod doubt;
 mod status;
+mod tenure;
 #[cfg(test)]
 mod tests;
 
@@ -13,17 +17,24 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use kvorum_gossip::{self as gossip, Gossip, Incarnation, Profile, State};
+use kvorum_gossip::{self as gossip, Gossip, Profile, State};
 use kvorum_ring::{Partitions, Replication};
 use kvorum_vclock::Timestamp;
 
+pub use catalog::{ChangeError, ChangeErrorKind, ChangeOutcome, Changed};
+pub use clock::Figures;
+pub use doubt::DoubtEnd;
 pub use status::{MemberState, MemberStatus, Status};
+pub use tenure::Remembered;
 
 use crate::{
-    ActorId, Address, ClusterId, ControlBody, ControlMessage, Layout, LayoutMember, NodeId, Now, Report, StoreError,
-    View, ViewMember,
+    ActorId, Address, Catalog, CatalogChange, ClockFault, ClusterId, ControlBody, ControlMessage, Layout, LayoutMember,
+    NodeId, Now, Report, Secret, StoreError, View, ViewMember,
 };
+use catalog::Keeper;
 use ceiling::Ceiling;
+use clock::PeerClocks;
+use tenure::Tenure;
 
 /// How long a member of the layout that was never heard of since the start is given the benefit of the doubt.
 const UNHEARD_GRACE: Duration = Duration::from_secs(3);
@@ -45,8 +56,19 @@ pub struct MemberMeta {
     pub weight: u32,
     /// The tenure its dots carry: tells which node an actor is.
     pub actor: ActorId,
+    /// When that began, by its wall clock, in milliseconds since the Unix epoch: of two processes that are one node the
+    /// younger gives way.
+    pub since_ms: u64,
+    /// The durable ceiling of its clock. A later process that finds a lower one runs on an older copy of its data.
+    pub ceiling: Timestamp,
+    /// Why it may have lost acknowledged writes, if it may.
+    pub in_doubt: Option<Arc<str>>,
+    /// Names the tenures of all members, if it has seen all of them in doubt; 0 otherwise.
+    pub all_in_doubt: u64,
     /// The epoch of its layout; 0 for none.
     pub epoch: u64,
+    /// The version of its catalog; 0 for none.
+    pub catalog: u64,
     /// The bytes its store takes.
     pub bytes: u64,
     /// While it founds the cluster: how many nodes it waits for, itself included. 0 otherwise.
@@ -64,6 +86,8 @@ pub struct Founding {
     pub replication: Replication,
     /// The largest key and value together, in bytes.
     pub pair_bytes: u32,
+    /// What the members will share. Only the one of the founding that comes to an end is ever used.
+    pub secret: Secret,
 }
 
 /// What a node keeps over restarts, apart from its data, identity and clock ceiling.
@@ -73,6 +97,8 @@ pub struct SavedState {
     pub cluster: Option<ClusterId>,
     /// The layout.
     pub layout: Option<Arc<Layout>>,
+    /// The keyspaces.
+    pub catalog: Option<Arc<Catalog>>,
     /// Where the other members were last reached.
     pub known: BTreeMap<NodeId, Address>,
 }
@@ -86,8 +112,10 @@ pub struct ControlConfig {
     pub boot: u64,
     /// Where peers reach it.
     pub peer: Address,
-    /// What it says of itself; `epoch`, `bytes` and `founding` are filled in.
+    /// What it says of itself; all that changes with time is filled in.
     pub meta: MemberMeta,
+    /// Why it may have lost acknowledged writes, as far as its shell can tell.
+    pub in_doubt: Option<Arc<str>>,
     /// Where some members can be reached.
     pub seeds: Vec<Address>,
     /// What it saved before. The first time, a founder's shell draws the cluster's id and hands it in here.
@@ -114,15 +142,30 @@ pub enum ControlInput {
     },
     /// A [`ControlEffect::Save`] or [`ControlEffect::SaveCeiling`] failed; it is tried again.
     SaveFailed {
+        /// Of that [`ControlEffect::Save`]; none when it was a [`ControlEffect::SaveCeiling`].
+        version: Option<u64>,
         /// Why.
         error: String,
     },
     /// A [`ControlEffect::SaveCeiling`] is durable.
     CeilingSaved(Timestamp),
+    /// What became of a [`ControlEffect::SaveIdentity`]; a failed one is tried again.
+    IdentitySaved(Result<(), String>),
+    /// The node has pulled all that it may have lost.
+    DoubtEnded,
     /// A shard reports.
     Reported(Report),
     /// The bytes the store takes.
     StoreSize(u64),
+    /// An operator asks for a change of the keyspaces; answered by [`ControlEffect::CatalogChanged`].
+    ChangeCatalog {
+        /// Of the answer. No other change that this node asks for, nor its earlier and later processes, has it.
+        ticket: u64,
+        /// What to change.
+        change: CatalogChange,
+        /// How long to try.
+        timeout: Duration,
+    },
 }
 
 /// Everything a control part can want.
@@ -144,10 +187,31 @@ pub enum ControlEffect {
     },
     /// Keep this ceiling over restarts.
     SaveCeiling(Timestamp),
+    /// Keep this over restarts, with the node's identity.
+    SaveIdentity {
+        /// The next process must be a later boot than this one.
+        boot: u64,
+        /// Why the node is in doubt, if it is.
+        in_doubt: Option<Arc<str>>,
+    },
+    /// Become this node, which is down: keep its id, a boot above that one, and that its data is lost; then start anew.
+    TakeOver {
+        /// Whose place to take.
+        id: NodeId,
+        /// The last boot that its peers remember.
+        boot: u64,
+    },
     /// Hand this view to every shard.
     Publish(Arc<View>),
     /// Hand this ceiling to every shard.
     Ceiling(Timestamp),
+    /// What became of a [`ControlInput::ChangeCatalog`].
+    CatalogChanged {
+        /// Of that input.
+        ticket: u64,
+        /// The outcome.
+        outcome: ChangeOutcome,
+    },
     /// Tell the operator.
     Note(Note),
 }
@@ -185,6 +249,18 @@ pub enum Note {
         /// How many partitions this node holds.
         share: usize,
     },
+    /// The keyspaces are at another version from now on.
+    CatalogAdopted {
+        /// Which.
+        version: u64,
+        /// How many there are.
+        keyspaces: usize,
+    },
+    /// A member tells of keyspaces that were never this cluster's; they were not adopted.
+    ForeignCatalog {
+        /// Its name.
+        from: String,
+    },
     /// A node of another cluster spoke to this one; it was not listened to.
     ForeignCluster {
         /// Where it is.
@@ -203,8 +279,30 @@ pub enum Note {
     },
     /// This node was suspected, and has contradicted.
     Refuted,
-    /// Another process speaks with this node's id: perhaps a copied data directory.
-    Superseded,
+    /// A process that was started later speaks with this node's id, or did; it was contradicted.
+    Contested {
+        /// Where it is, or was.
+        address: Address,
+    },
+    /// A process that was started earlier is this node; this one says and serves nothing more.
+    Twin {
+        /// Where it is.
+        address: Address,
+    },
+    /// This node may have lost acknowledged writes.
+    InDoubt {
+        /// Why.
+        why: String,
+    },
+    /// That is over.
+    DoubtEnded {
+        /// Why.
+        how: DoubtEnd,
+    },
+    /// This node coordinates no writes, because of its clock.
+    ClockOff(ClockFault),
+    /// It does again.
+    ClockMended,
     /// State could not be saved.
     SaveFailed {
         /// Why.
@@ -238,6 +336,7 @@ pub struct Control {
     gossip: Gossip<NodeId, Address, MemberMeta>,
     cluster: Option<ClusterId>,
     layout: Option<Arc<Layout>>,
+    keeper: Keeper,
     known: BTreeMap<NodeId, Address>,
     founding: Option<Founding>,
     ceiling: Ceiling,
@@ -259,6 +358,20 @@ pub struct Control {
     view_is_stale: bool,
     in_grace: bool,
     store_failed: Option<StoreError>,
+    /// The time of the input at hand.
+    now: Now,
+    clocks: PeerClocks,
+    clock_fault: Option<ClockFault>,
+    tenure: Tenure,
+    /// The highest boot that this node's incarnation has come to.
+    boot: u64,
+    identity_unsaved: bool,
+    identity_saving: bool,
+    taken_over: bool,
+    clock_refusals: u64,
+    clock_drifts: u64,
+    /// How many entries of contexts were pruned since the start.
+    pruned: u64,
 }
 
 impl Control {
@@ -271,12 +384,17 @@ impl Control {
             mut meta,
             seeds,
             saved,
+            in_doubt,
             clock_floor,
             founding,
             gossip: gossip_config,
             seed,
         } = config;
+        meta.ceiling = clock_floor;
+        meta.in_doubt = in_doubt;
+        meta.all_in_doubt = 0;
         meta.epoch = saved.layout.as_ref().map_or(0, |layout| layout.epoch());
+        meta.catalog = saved.catalog.as_ref().map_or(0, |catalog| catalog.version());
         meta.founding = match (&founding, &saved.layout) {
             (Some(founding), None) => founding.nodes,
             _ => 0,
@@ -284,7 +402,7 @@ impl Control {
         let known: Vec<_> = saved.known.iter().map(|(id, address)| (*id, Address::clone(address))).collect();
         let profile = Profile { address: Address::clone(&peer), meta: meta.clone() };
         // Refutations raise the incarnation within one boot; the next boot begins above them all.
-        let incarnation = Incarnation(boot << 32);
+        let incarnation = tenure::claim(boot, meta.actor);
         let gossip = Gossip::new(gossip_config, me, incarnation, profile, seeds, known, seed, now.elapsed);
         // The id of a cluster that is being founded may be new.
         let unsaved = saved.cluster.is_some() && saved.layout.is_none() && founding.is_some();
@@ -295,6 +413,7 @@ impl Control {
             gossip,
             cluster: saved.cluster,
             layout: saved.layout,
+            keeper: Keeper::new(saved.catalog),
             known: saved.known,
             founding,
             ceiling: Ceiling::new(clock_floor),
@@ -312,29 +431,65 @@ impl Control {
             view_is_stale: true,
             in_grace: true,
             store_failed: None,
+            now,
+            clocks: PeerClocks::new(clock_floor),
+            clock_fault: None,
+            tenure: Tenure::new(boot <= 1, incarnation, clock_floor, now.elapsed),
+            boot,
+            identity_unsaved: false,
+            identity_saving: false,
+            taken_over: false,
+            clock_refusals: 0,
+            clock_drifts: 0,
+            pruned: 0,
         };
         control.keep_layout_members();
+        control.ask_what_is_remembered(out);
         control.settle(now, out);
         control
     }
 
     /// Takes one input; what is to be done about it is added to `out`.
     pub fn handle(&mut self, now: Now, input: ControlInput, out: &mut impl Extend<ControlEffect>) {
+        self.now = now;
         match input {
+            ControlInput::Message(_) if self.tenure.is_twin() => return,
             ControlInput::Message(message) => self.message(now, message, out),
             ControlInput::Saved { version } => self.saved(version, out),
-            ControlInput::SaveFailed { error } => {
+            ControlInput::SaveFailed { version: Some(version), error } => {
                 self.saving = false;
                 self.unsaved = true;
-                self.ceiling.save_failed();
+                self.catalog_save_failed(version, &error, out);
                 note(out, Note::SaveFailed { error });
                 return; // It is tried again at the next timeout, not at once: the disk may be full for a while.
             }
-            ControlInput::CeilingSaved(ceiling) => emit(out, ControlEffect::Ceiling(self.ceiling.saved(ceiling))),
+            ControlInput::SaveFailed { version: None, error } => {
+                self.ceiling.save_failed();
+                note(out, Note::SaveFailed { error });
+                return;
+            }
+            ControlInput::CeilingSaved(ceiling) => {
+                let durable = self.ceiling.saved(ceiling);
+                self.meta.ceiling = durable;
+                self.tell_profile();
+                emit(out, ControlEffect::Ceiling(durable));
+            }
+            ControlInput::IdentitySaved(saved) => {
+                self.identity_saving = false;
+                if let Err(error) = saved {
+                    self.identity_unsaved = true;
+                    note(out, Note::SaveFailed { error });
+                    return;
+                }
+            }
+            ControlInput::DoubtEnded => self.end_doubt(DoubtEnd::Pulled, out),
             ControlInput::Reported(report) => self.reported(now, report, out),
             ControlInput::StoreSize(bytes) => {
                 self.meta.bytes = bytes;
                 self.tell_profile();
+            }
+            ControlInput::ChangeCatalog { ticket, change, timeout } => {
+                self.change_catalog(now, ticket, change, timeout, out);
             }
         }
         self.settle(now, out);
@@ -343,13 +498,20 @@ impl Control {
     /// When [`Control::handle_timeout`] must be called next.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
-        self.gossip.next_timeout()
+        if self.tenure.is_twin() {
+            return None; // It has nothing to say any more.
+        }
+        self.gossip.next_timeout().into_iter().chain(self.keeper.next_timeout()).min()
     }
 
     /// Gossips, and does what falls due with time.
     pub fn handle_timeout(&mut self, now: Now, out: &mut impl Extend<ControlEffect>) {
+        self.now = now;
+        self.ask_what_is_remembered(out);
         let mut effects = Vec::new();
-        self.gossip.handle_timeout(now.elapsed, &mut effects);
+        if !self.tenure.is_twin() {
+            self.gossip.handle_timeout(now.elapsed, &mut effects);
+        }
         self.carry_out(effects, out);
         self.settle(now, out);
     }
@@ -360,13 +522,20 @@ impl Control {
         let founder_waits = || self.gossip.members().any(|member| member.profile().meta.founding > 0);
         let layout_exists = || self.gossip.members().any(|member| member.profile().meta.epoch > 0);
         let being_founded = || self.cluster.is_some() && founder_waits() && !layout_exists();
-        self.store_failed.is_none() && (self.layout.is_some() || being_founded())
+        let has_layout = self.layout.is_some() && self.fitness().bar.is_none();
+        self.store_failed.is_none() && (has_layout || self.layout.is_none() && being_founded())
+    }
+
+    /// How many entries of contexts this node has pruned since it started.
+    #[must_use]
+    pub fn pruned(&self) -> u64 {
+        self.pruned
     }
 
     /// Whether this node serves data: it has the layout, and its store works.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.layout.is_some() && self.store_failed.is_none()
+        self.layout.is_some() && self.store_failed.is_none() && self.fitness().bar.is_none()
     }
 
     /// The epoch of the layout; 0 while there is none.
@@ -383,7 +552,7 @@ impl Control {
     }
 
     fn message(&mut self, now: Now, message: ControlMessage, out: &mut impl Extend<ControlEffect>) {
-        let ControlMessage { cluster, from: _, reply_to, body } = message;
+        let ControlMessage { cluster, from, reply_to, clock_ms, body } = message;
         match (cluster, self.cluster) {
             (Some(theirs), Some(ours)) if theirs != ours => {
                 if due(&mut self.last_foreigner, now.elapsed, PATIENCE) {
@@ -402,6 +571,9 @@ impl Control {
             // A newcomer, or a member of the same cluster.
             (None, Some(_)) | (Some(_), Some(_)) => {}
         }
+        if from != self.me {
+            self.clocks.hear(from, clock_ms, now);
+        }
         match body {
             ControlBody::Gossip(message) => {
                 let mut effects = Vec::new();
@@ -417,6 +589,24 @@ impl Control {
             // Who belongs to no cluster has no layout of this one.
             ControlBody::Layout(layout) if cluster.is_some() => self.adopt(layout),
             ControlBody::Layout(_) => {}
+            // A catalog holds the cluster's secret, and a change is made for members alone.
+            _ if cluster.is_none() => {}
+            ControlBody::Recall { actor } => {
+                let body = ControlBody::Recalled(self.recall(from, actor, now));
+                self.send(reply_to, body, out);
+            }
+            ControlBody::Recalled(remembered) => self.recalled(from, remembered, out),
+            ControlBody::FetchCatalog { have } => {
+                if self.keeper.held.version() > have {
+                    let body = ControlBody::Catalog(Arc::clone(&self.keeper.held));
+                    self.send(reply_to, body, out);
+                }
+            }
+            ControlBody::Catalog(catalog) => self.catalog_told(now, from, catalog, out),
+            ControlBody::ChangeCatalog { ticket, change } => {
+                self.change_catalog_for(now, from, reply_to, ticket, change, out);
+            }
+            ControlBody::CatalogChanged { ticket, outcome } => self.catalog_changed(from, ticket, outcome, out),
         }
     }
 
@@ -433,7 +623,7 @@ impl Control {
         }
     }
 
-    fn event(&mut self, event: gossip::Event<NodeId>, out: &mut impl Extend<ControlEffect>) {
+    fn event(&mut self, event: gossip::Event<NodeId, Address, MemberMeta>, out: &mut impl Extend<ControlEffect>) {
         self.view_is_stale = true;
         match event {
             gossip::Event::Joined { id } | gossip::Event::Restarted { id } => {
@@ -444,15 +634,19 @@ impl Control {
             gossip::Event::StateChanged { id, from, to } => {
                 note(out, Note::MemberChanged { name: self.name_of(id), from, to });
             }
-            gossip::Event::Forgotten { id } => self.unsaved |= self.known.remove(&id).is_some(),
+            gossip::Event::Forgotten { id } => {
+                self.tenure.forget(id);
+                self.unsaved |= self.known.remove(&id).is_some();
+            }
             gossip::Event::Refuted { .. } => note(out, Note::Refuted),
-            gossip::Event::Superseded { .. } => note(out, Note::Superseded),
+            gossip::Event::Superseded { incarnation, profile } => self.superseded(self.now, incarnation, profile, out),
         }
     }
 
     fn remember(&mut self, id: NodeId) {
         if let Some(member) = self.gossip.member(&id).filter(|_| id != self.me) {
             let address = Address::clone(&member.profile().address);
+            self.tenure.remember(id, member.profile(), self.now.elapsed);
             let before = self.known.insert(id, Address::clone(&address));
             self.unsaved |= before != Some(address);
         }
@@ -461,15 +655,21 @@ impl Control {
     fn reported(&mut self, now: Now, report: Report, out: &mut impl Extend<ControlEffect>) {
         match report {
             Report::CeilingNeeded(needed) => {
-                if let Some(ceiling) = self.ceiling.raise(needed, now.unix_ms) {
+                self.judge_clock(now, out);
+                if self.may_lease(now)
+                    && let Some(ceiling) = self.ceiling.raise(needed, now.unix_ms)
+                {
                     emit(out, ControlEffect::SaveCeiling(ceiling));
                 }
             }
+            Report::WriteRefused => self.clock_refusals += 1,
             Report::ClockDrift { from, ahead_ms } => {
+                self.clock_drifts += 1;
                 if due(&mut self.last_drift, now.elapsed, PATIENCE) {
                     note(out, Note::ClockDrift { name: self.name_of(from), ahead_ms });
                 }
             }
+            Report::Pruned { entries } => self.pruned = self.pruned.saturating_add(entries as u64),
             Report::PeerFailed(id) => {
                 let mut effects = Vec::new();
                 let evidence = gossip::Input::Evidence { id, evidence: gossip::Evidence::Failed };
@@ -485,6 +685,7 @@ impl Control {
 
     fn saved(&mut self, version: u64, out: &mut impl Extend<ControlEffect>) {
         self.saving = false;
+        self.catalog_saved(version, out);
         if self.adopting.as_ref().is_some_and(|(_, saving)| *saving <= version)
             && let Some((layout, _)) = self.adopting.take()
         {
@@ -512,8 +713,16 @@ impl Control {
     fn settle(&mut self, now: Now, out: &mut impl Extend<ControlEffect>) {
         self.found(out);
         self.fetch_layout(now.elapsed, out);
+        self.settle_catalog(now, out);
         self.complain_of_taken_name(now.elapsed, out);
-        if let Some(ceiling) = self.ceiling.due(now.unix_ms) {
+        self.settle_tenure(now.elapsed);
+        self.take_over(now, out);
+        self.settle_doubt(out);
+        self.save_identity(out);
+        self.judge_clock(now, out);
+        if self.may_lease(now)
+            && let Some(ceiling) = self.ceiling.due(now.unix_ms)
+        {
             emit(out, ControlEffect::SaveCeiling(ceiling));
         }
         if self.unsaved && !self.saving {
@@ -521,7 +730,8 @@ impl Control {
             self.saving = true;
             self.save_version += 1;
             let layout = self.adopting.as_ref().map(|(layout, _)| layout).or(self.layout.as_ref()).cloned();
-            let state = SavedState { cluster: self.cluster, layout, known: self.known.clone() };
+            let state =
+                SavedState { cluster: self.cluster, layout, catalog: self.keeper.to_save(), known: self.known.clone() };
             emit(out, ControlEffect::Save { version: self.save_version, state });
         }
         self.publish(now.elapsed, out);
@@ -571,7 +781,11 @@ impl Control {
         }
         let layout = Layout::found(founding.partitions, &founding.replication, founders);
         match layout.and_then(|layout| layout.with_pair_bytes(founding.pair_bytes)) {
-            Ok(layout) => self.adopt(Arc::new(layout)),
+            Ok(layout) => {
+                let secret = founding.secret;
+                self.adopt(Arc::new(layout));
+                self.found_catalog(secret);
+            }
             Err(error) => {
                 self.founding = None;
                 note(out, Note::BadLayout { error: error.to_string() });
@@ -641,6 +855,11 @@ impl Control {
     fn view(&self, now: Duration) -> View {
         let mut members: BTreeMap<NodeId, ViewMember> =
             self.gossip.members().map(|member| (*member.id(), view_member(member))).collect();
+        for (id, (peer, client)) in self.tenure.held() {
+            if let Some(member) = members.get_mut(&id) {
+                (member.peer, member.client) = (Address::clone(peer), Address::clone(client));
+            }
+        }
         for placed in self.layout.as_deref().map(Layout::members).unwrap_or_default() {
             members.entry(placed.id).or_insert_with(|| {
                 let (peer, state) = self.unheard(placed.id, now);
@@ -648,15 +867,27 @@ impl Control {
                     name: Arc::clone(&placed.name),
                     peer: peer.unwrap_or_default(),
                     client: Address::default(),
+                    actor: ActorId(0),
                     dc: Arc::clone(&placed.dc),
                     state,
+                    catalog: 0,
+                    in_doubt: false,
                 }
             });
         }
         let waiting_for = self.gossip.members().map(|member| member.profile().meta.founding).find(|nodes| *nodes > 0);
         let waiting_for =
             waiting_for.map(|nodes| (self.founders().len(), nodes as usize)).filter(|_| self.layout.is_none());
-        View::new(self.me, self.cluster, self.layout.clone(), members, &self.meta.dc, waiting_for)
+        View::new(
+            self.me,
+            self.cluster,
+            self.layout.clone(),
+            Arc::clone(&self.keeper.held),
+            members,
+            &self.meta.dc,
+            waiting_for,
+        )
+        .with_fitness(self.fitness())
     }
 
     fn name_of(&self, id: NodeId) -> String {
@@ -664,8 +895,11 @@ impl Control {
     }
 
     fn send(&self, to: Address, body: ControlBody, out: &mut impl Extend<ControlEffect>) {
-        let message =
-            ControlMessage { cluster: self.cluster, from: self.me, reply_to: Address::clone(&self.peer), body };
+        if self.tenure.is_twin() {
+            return;
+        }
+        let (reply_to, clock_ms) = (Address::clone(&self.peer), self.now.unix_ms);
+        let message = ControlMessage { cluster: self.cluster, from: self.me, reply_to, clock_ms, body };
         emit(out, ControlEffect::Send { to, message });
     }
 }
@@ -676,8 +910,11 @@ fn view_member(member: &gossip::Member<NodeId, Address, MemberMeta>) -> ViewMemb
         name: Arc::clone(&meta.name),
         peer: Address::clone(address),
         client: Address::clone(&meta.client),
+        actor: meta.actor,
         dc: Arc::clone(&meta.dc),
         state: member.state(),
+        catalog: meta.catalog,
+        in_doubt: meta.in_doubt.is_some(),
     }
 }
 

@@ -155,6 +155,13 @@ impl Layout {
         self.pair_bytes
     }
 
+    /// The largest record that a write to a `causal` keyspace may leave, all siblings together, in bytes: two pairs, but
+    /// at least 128 KiB. Merging replicas may exceed it; a message has room for that.
+    #[must_use]
+    pub fn sibling_bytes(&self) -> usize {
+        (2 * self.pair_bytes as usize).max(128 << 10)
+    }
+
     /// Its version: 1 for the founding one.
     #[must_use]
     pub fn epoch(&self) -> u64 {

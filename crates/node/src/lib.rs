@@ -8,7 +8,10 @@
 
 #![forbid(unsafe_code)]
 
+mod catalog;
+pub mod context;
 pub mod control;
+mod fitness;
 mod id;
 mod key;
 mod layout;
@@ -26,20 +29,25 @@ struct ReadmeExamples;
 
 use std::sync::Arc;
 
+pub use catalog::{
+    Alteration, Catalog, CatalogChange, CatalogError, Charter, DEFAULT_KEYSPACE, DEFAULT_KEYSPACE_NAME,
+    KEYSPACE_NAME_BYTES, Keyspace, MAX_KEYSPACES, Mode, Secret, Settings,
+};
 pub use control::{Control, ControlConfig, ControlEffect, ControlInput, MemberMeta};
+pub use fitness::{Bar, ClockFault, Fitness, MAX_DRIFT};
 pub use id::{ActorId, ClusterId, EpochPhase, KeyspaceId, NodeId, PeerShard, Phase, ShardIndex};
 pub use key::{BadStoredKey, KeyRange, StoredKey};
 pub use layout::{DEFAULT_PAIR_BYTES, Layout, LayoutError, LayoutMember, MemberIndex, PAIR_BYTES_RANGE};
 pub use message::{ControlBody, ControlMessage, Lane, Message, Rows, row_weight};
 pub use now::Now;
 pub use op::Op;
-pub use record::{BadRecord, RECORD_OVERHEAD, Record, merge};
+pub use record::{BadRecord, CONTEXT_ENTRIES, MAX_SIBLINGS, RECORD_OVERHEAD, Record, Unwritable, Version, merge};
 pub use request::{Failure, FailureKind, Operation, Replicas, Request, Response};
 pub use shard::{
     ClientRef, Effect, Input, Limits, LogSeq, Page, Report, Shard, ShardConfig, StoreError, partition_of_message,
     partition_of_request,
 };
-pub use view::{DEFAULT_KEYSPACE, DEFAULT_KEYSPACE_NAME, Replica, View, ViewMember};
+pub use view::{Replica, View, ViewMember};
 
 /// Where a node is reached: `host:port`.
 pub type Address = Arc<str>;

@@ -2,12 +2,14 @@
 
 use bytes::Bytes;
 use kvorum_gossip as gossip;
-use kvorum_vclock::Dot;
+use kvorum_vclock::{Dot, Timestamp};
 use std::sync::Arc;
 
+use crate::control::ChangeOutcome;
+use crate::control::Remembered;
 use crate::{
-    ActorId, Address, ClusterId, Failure, KeyRange, Layout, MemberMeta, NodeId, Op, Record, Request, Response,
-    StoredKey,
+    ActorId, Address, Catalog, CatalogChange, ClusterId, Failure, KeyRange, Layout, MemberMeta, NodeId, Op, Record,
+    Request, Response, StoredKey,
 };
 
 /// A message between data shards. `op` names the sender's operation; the answer repeats it.
@@ -21,6 +23,9 @@ pub enum Message {
         key: StoredKey,
         /// What.
         record: Record,
+        /// The timestamp that was minted for this write, which must not be too far ahead of the receiver's clock; none
+        /// when the record only repeats what was written before.
+        minted: Option<Timestamp>,
     },
     /// The record, or a newer one, is durable here.
     WriteReply {
@@ -144,16 +149,19 @@ impl Message {
             Self::ScanReply { rows, .. } => rows.iter().map(|(key, record)| row_weight(key, record)).sum(),
             Self::Scan { range, .. } => range.start.len(),
             Self::Forward { request, .. } => {
-                use crate::Operation::{Delete, Get, Put, Scan};
+                use crate::Operation::{Delete, Get, Put, Scan, Why};
                 match &request.operation {
-                    Put { key, value, .. } => key.len() + value.len(),
-                    Get { key, .. } | Delete { key, .. } => key.len(),
+                    Put { key, value, context, .. } => key.len() + value.len() + context.len(),
+                    Delete { key, context, .. } => key.len() + context.len(),
+                    Get { key, .. } | Why { key } => key.len(),
                     Scan(scan) => scan.prefix.len() + scan.after.as_ref().map_or(0, Bytes::len),
                 }
             }
             Self::ForwardReply { response, .. } => match response {
-                Response::Value { record, .. } => record.as_ref().map_or(0, |record| record.as_bytes().len()),
-                Response::Written { record, .. } => record.as_bytes().len(),
+                Response::Value { record, context, .. } => {
+                    record.as_ref().map_or(0, |record| record.as_bytes().len()) + context.len()
+                }
+                Response::Written { .. } | Response::Why(_) => 0,
                 Response::Page { rows, .. } => {
                     rows.iter().map(|(key, record)| key.len() + record.as_bytes().len() + 16).sum()
                 }
@@ -181,6 +189,8 @@ pub struct ControlMessage {
     pub from: NodeId,
     /// Where it can be answered.
     pub reply_to: Address,
+    /// Its wall clock when it said this, in milliseconds since the Unix epoch.
+    pub clock_ms: u64,
     /// What it says.
     pub body: ControlBody,
 }
@@ -197,4 +207,32 @@ pub enum ControlBody {
     },
     /// A layout.
     Layout(Arc<Layout>),
+    /// What do you remember of the processes of my node before this one?
+    Recall {
+        /// This one's tenure.
+        actor: ActorId,
+    },
+    /// That is what I remember.
+    Recalled(Remembered),
+    /// Send me your catalog if its version exceeds mine.
+    FetchCatalog {
+        /// Mine; 0 for none.
+        have: u64,
+    },
+    /// A catalog.
+    Catalog(Arc<Catalog>),
+    /// To the founder: make this change. It is said again until it is answered.
+    ChangeCatalog {
+        /// Which of the sender's changes.
+        ticket: u64,
+        /// What to change.
+        change: CatalogChange,
+    },
+    /// The answer.
+    CatalogChanged {
+        /// Which of the receiver's changes.
+        ticket: u64,
+        /// What became of it.
+        outcome: ChangeOutcome,
+    },
 }

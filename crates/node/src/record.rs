@@ -1,26 +1,36 @@
 //! What a key holds, in the one encoding that goes to clients' replicas, logs and digests alike.
 //!
-//! Today a record is `lww`: one version, chosen by (hybrid timestamp, actor). Siblings get a kind of their own.
+//! In an `lww` keyspace that is one version, chosen by (hybrid timestamp, actor); no vector is kept where none is needed. In a
+//! `causal` one it is a dotted version vector set: the concurrent versions, and per actor what has been discarded
+//! (`record/causal.rs`).
 //!
 //! ```text
 //! kind 1 (lww): 1 | flags | timestamp (8, BE) | actor (8, BE) | [expires_at ms (8, BE)] | value
+//! kind 2 (causal): 2 | siblings, as `kvorum-vclock` encodes them; the bytes of each are a cell: flags | [expires_at ms (8, BE)] | value
 //! flags: 1 tombstone (no value follows), 2 expires_at present
 //! ```
+
+mod causal;
+mod cell;
+#[cfg(test)]
+mod tests;
 
 use core::cmp::Ordering;
 use core::fmt;
 
 use bytes::{BufMut, Bytes, BytesMut};
-use kvorum_vclock::{Dot, Timestamp};
+use kvorum_vclock::{Context, Dot, Timestamp};
 
 use crate::ActorId;
+use cell::{Cell, EXPIRES};
+
+pub use causal::{CONTEXT_ENTRIES, MAX_SIBLINGS, Unwritable};
 
 const LWW: u8 = 1;
-const TOMBSTONE: u8 = 1;
-const EXPIRES: u8 = 2;
+const CAUSAL: u8 = 2;
 const HEADER: usize = 2 + 8 + 8;
 
-/// The most bytes a record adds to its value.
+/// The most bytes an `lww` record adds to its value.
 pub const RECORD_OVERHEAD: usize = HEADER + 8;
 
 /// An immutable, encoded record.
@@ -46,26 +56,50 @@ pub enum BadRecord {
     /// A flag that this version does not know, or a tombstone with a value.
     #[error("the record's flags {flags:#04x} do not fit its content")]
     BadFlags {
-        /// Its second byte.
+        /// The flags.
         flags: u8,
     },
+    /// A causal record whose siblings cannot be read.
+    #[error("the record's siblings: {0}")]
+    Siblings(kvorum_vclock::Error),
+}
+
+/// One version in a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Version {
+    /// When and by whom it was written.
+    pub dot: Dot<ActorId>,
+    /// The value; none in a tombstone.
+    pub value: Option<Bytes>,
+    /// When the value ends, in milliseconds since the Unix epoch.
+    pub expires_at_ms: Option<u64>,
+}
+
+impl Version {
+    /// Whether a reader at that wall-clock time sees a value.
+    #[must_use]
+    pub fn is_live(&self, unix_ms: u64) -> bool {
+        self.value.is_some() && !self.is_expired(unix_ms)
+    }
+
+    /// Whether its time is up. An expired value is a tombstone.
+    #[must_use]
+    pub fn is_expired(&self, unix_ms: u64) -> bool {
+        self.expires_at_ms.is_some_and(|at| at <= unix_ms)
+    }
 }
 
 impl Record {
     /// A version minted as `dot`; `None` is a tombstone. Copies the value: a record is encoded once, and lives on.
     #[must_use]
     pub fn lww(dot: Dot<ActorId>, value: Option<&[u8]>, expires_at_ms: Option<u64>) -> Self {
+        let cell = Cell { value, expires_at_ms };
         let mut bytes = BytesMut::with_capacity(HEADER + 8 + value.map_or(0, <[u8]>::len));
-        let tombstone = if value.is_none() { TOMBSTONE } else { 0 };
-        let expires = if expires_at_ms.is_some() { EXPIRES } else { 0 };
         bytes.put_u8(LWW);
-        bytes.put_u8(tombstone | expires);
+        bytes.put_u8(cell.flags());
         bytes.put_u64(dot.time.to_bits());
         bytes.put_u64(dot.actor.0);
-        if let Some(at) = expires_at_ms {
-            bytes.put_u64(at);
-        }
-        bytes.put_slice(value.unwrap_or_default());
+        cell.put_content(&mut bytes);
         Self(bytes.freeze())
     }
 
@@ -74,22 +108,20 @@ impl Record {
     /// # Errors
     /// When they are not a record of a kind this version knows.
     pub fn parse(bytes: Bytes) -> Result<Self, BadRecord> {
-        if bytes.len() < HEADER {
-            return Err(BadRecord::Truncated { len: bytes.len() });
-        }
-        let (kind, flags) = (bytes[0], bytes[1]);
-        if kind != LWW {
-            return Err(BadRecord::UnknownKind { kind });
-        }
-        let head = HEADER + if flags & EXPIRES == 0 { 0 } else { 8 };
-        if bytes.len() < head {
-            return Err(BadRecord::Truncated { len: bytes.len() });
-        }
-        let valueless = bytes.len() == head;
-        if flags & !(TOMBSTONE | EXPIRES) != 0 || (flags & TOMBSTONE != 0 && !valueless) {
-            return Err(BadRecord::BadFlags { flags });
+        match bytes.first() {
+            None => return Err(BadRecord::Truncated { len: 0 }),
+            Some(&LWW) if bytes.len() < HEADER => return Err(BadRecord::Truncated { len: bytes.len() }),
+            Some(&LWW) => drop(Cell::parse(bytes[1], &bytes[HEADER..])?),
+            Some(&CAUSAL) => causal::check(&bytes[1..])?,
+            Some(&kind) => return Err(BadRecord::UnknownKind { kind }),
         }
         Ok(Self(bytes))
+    }
+
+    /// Whether it belongs into a `causal` keyspace.
+    #[must_use]
+    pub fn is_causal(&self) -> bool {
+        self.0[0] == CAUSAL
     }
 
     fn u64_at(&self, at: usize) -> u64 {
@@ -98,41 +130,80 @@ impl Record {
         u64::from_be_bytes(word)
     }
 
-    /// When and by whom it was written.
+    /// The newest dot it has seen: of an `lww` record, when and by whom it was written.
     #[must_use]
     pub fn dot(&self) -> Dot<ActorId> {
-        Dot { time: self.time(), actor: ActorId(self.u64_at(10)) }
+        if self.is_causal() {
+            return causal::newest(self);
+        }
+        Dot { time: Timestamp::from_bits(self.u64_at(2)), actor: ActorId(self.u64_at(10)) }
     }
 
-    /// When it was written.
+    /// The time of its newest dot.
     #[must_use]
     pub fn time(&self) -> Timestamp {
-        Timestamp::from_bits(self.u64_at(2))
+        self.dot().time
     }
 
-    /// When its value ends, in milliseconds since the Unix epoch.
-    #[must_use]
-    pub fn expires_at_ms(&self) -> Option<u64> {
-        (self.0[1] & EXPIRES != 0).then(|| self.u64_at(HEADER))
+    /// Its versions, tombstones and expired ones included; the newest first. An `lww` record has one.
+    pub fn versions(&self) -> impl Iterator<Item = Version> + use<> {
+        let (one, several) = if self.is_causal() {
+            (None, causal::versions(self))
+        } else {
+            let cell = Cell::parse(self.0[1], &self.0[HEADER..]).expect("checked when the record was made");
+            (Some(cell.version(self.dot(), &self.0)), Vec::new())
+        };
+        one.into_iter().chain(several)
     }
 
-    /// The value, unless the record is a tombstone. Whether it has expired is for the caller to judge.
-    #[must_use]
-    pub fn value(&self) -> Option<Bytes> {
-        let head = HEADER + if self.0[1] & EXPIRES == 0 { 0 } else { 8 };
-        (self.0[1] & TOMBSTONE == 0).then(|| self.0.slice(head..))
+    /// The versions that a reader at that wall-clock time sees: no tombstones, and nothing that has expired.
+    pub fn live_versions(&self, unix_ms: u64) -> impl Iterator<Item = Version> + use<> {
+        self.versions().filter(move |version| version.is_live(unix_ms))
     }
 
-    /// The value as a reader at that wall-clock time sees it: nothing for tombstones and expired cells.
+    /// Whether a reader at that wall-clock time sees any value.
     #[must_use]
-    pub fn live_value(&self, unix_ms: u64) -> Option<Bytes> {
-        if self.expires_at_ms().is_some_and(|at| at <= unix_ms) { None } else { self.value() }
+    pub fn is_live(&self, unix_ms: u64) -> bool {
+        self.live_versions(unix_ms).next().is_some()
     }
 
-    /// The same version with an empty value, for answers that leave values out.
+    /// What a reader of it has seen: what a write with this context replaces.
     #[must_use]
-    pub fn without_value(&self) -> Self {
-        Self::lww(self.dot(), self.value().map(|_| &[][..]), self.expires_at_ms())
+    pub fn context(&self) -> Context<u64> {
+        if self.is_causal() {
+            return causal::siblings(self).context();
+        }
+        let Dot { time, actor } = self.dot();
+        Context::from_iter([(actor.0, time)])
+    }
+
+    /// The same record with empty values, for answers that leave values out.
+    #[must_use]
+    pub fn without_values(&self) -> Self {
+        if self.is_causal() {
+            return causal::map_cells(self, |cell| Cell { value: cell.value.map(|_| &[][..]), ..cell });
+        }
+        let Some(Version { dot, value, expires_at_ms }) = self.versions().next() else {
+            unreachable!("an lww record has one version")
+        };
+        Self::lww(dot, value.map(|_| &[][..]), expires_at_ms)
+    }
+
+    /// The same record with a tombstone in place of every value that has expired by that wall-clock time: dots, expiry
+    /// and all that merging looks at stay. None if there is no such value.
+    #[must_use]
+    pub fn without_expired(&self, unix_ms: u64) -> Option<Self> {
+        let is_expired = |at: Option<u64>| at.is_some_and(|at| at <= unix_ms);
+        let mut versions = self.versions();
+        if !versions.any(|version| version.value.is_some() && is_expired(version.expires_at_ms)) {
+            return None;
+        }
+        if self.is_causal() {
+            let strip = |cell: Cell<'_>| is_expired(cell.expires_at_ms);
+            return Some(causal::map_cells(self, |cell| if strip(cell) { Cell { value: None, ..cell } } else { cell }));
+        }
+        let expires_at_ms = (self.0[1] & EXPIRES != 0).then(|| self.u64_at(HEADER));
+        Some(Self::lww(self.dot(), None, expires_at_ms))
     }
 
     /// The encoding.
@@ -147,11 +218,16 @@ impl Record {
         Self(Bytes::copy_from_slice(&self.0))
     }
 
-    /// The last-writer-wins order. Equal dots are the same write; should their bytes differ all the same (a
-    /// defect, or damage that a checksum missed), every replica still chooses alike.
-    #[must_use]
-    pub fn precedence(&self, other: &Self) -> Ordering {
+    /// The last-writer-wins order of `lww` records. Equal dots are the same write; should their bytes differ all the same
+    /// (a value was taken away when it had expired, or a defect), every replica still chooses alike.
+    fn precedence(&self, other: &Self) -> Ordering {
         self.dot().cmp(&other.dot()).then_with(|| self.0.cmp(&other.0))
+    }
+
+    /// Whether merging `other` into this record would change nothing.
+    #[must_use]
+    pub fn covers(&self, other: &Self) -> bool {
+        self == other || merge_two(self, other) == *self
     }
 }
 
@@ -159,80 +235,40 @@ impl Record {
 #[must_use]
 pub fn merge(a: Option<Record>, b: Option<Record>) -> Option<Record> {
     match (a, b) {
-        (Some(a), Some(b)) => Some(if b.precedence(&a) == Ordering::Greater { b } else { a }),
+        (Some(a), Some(b)) => Some(merge_two(&a, &b)),
         (a, b) => a.or(b),
+    }
+}
+
+fn merge_two(a: &Record, b: &Record) -> Record {
+    match (a.is_causal(), b.is_causal()) {
+        (true, true) => causal::merge(a, b),
+        (false, false) => if b.precedence(a) == Ordering::Greater { b } else { a }.clone(),
+        // A keyspace keeps its mode, so this takes damage that no checksum has found; every replica still agrees.
+        (true, false) => a.clone(),
+        (false, true) => b.clone(),
     }
 }
 
 impl fmt::Debug for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let dot = self.dot();
-        write!(f, "Record({}@{}", dot.time, dot.actor)?;
-        match self.value() {
-            Some(value) => write!(f, ", {} bytes", value.len())?,
-            None => f.write_str(", tombstone")?,
+        f.write_str("Record(")?;
+        for Version { dot, value, expires_at_ms } in self.versions() {
+            write!(f, "{}@{}", dot.time, dot.actor)?;
+            match value {
+                Some(value) => write!(f, " {} bytes", value.len())?,
+                None => f.write_str(" tombstone")?,
+            }
+            if let Some(at) = expires_at_ms {
+                write!(f, " expires {at}")?;
+            }
+            f.write_str(", ")?;
         }
-        if let Some(at) = self.expires_at_ms() {
-            write!(f, ", expires {at}")?;
-        }
-        f.write_str(")")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn record() -> impl Strategy<Value = Record> {
-        (0u64..4, 0u64..3, prop::option::of(prop::collection::vec(any::<u8>(), 0..3)), prop::option::of(0u64..9))
-            .prop_map(|(time, actor, value, expires)| {
-                Record::lww(Dot { time: Timestamp::from_bits(time), actor: ActorId(actor) }, value.as_deref(), expires)
-            })
-    }
-
-    #[test]
-    fn the_encoding_is_pinned() {
-        let dot = Dot { time: Timestamp::from_bits(0x0102_0304_0506_0708), actor: ActorId(9) };
-        let bytes = Record::lww(dot, Some(b"v"), Some(5)).as_bytes().clone();
-        assert_eq!(
-            bytes.as_ref(),
-            [1, 2, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0, 0, 0, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0, 5, b'v']
-        );
-    }
-
-    #[test]
-    fn an_expired_value_is_not_seen() {
-        let dot = Dot { time: Timestamp::from_bits(1), actor: ActorId(1) };
-        let record = Record::lww(dot, Some(b"v"), Some(100));
-        assert_eq!(record.live_value(99).as_deref(), Some(&b"v"[..]));
-        assert_eq!(record.live_value(100), None);
-    }
-
-    proptest! {
-        #[test]
-        fn what_is_encoded_is_read_back(time: u64, actor: u64, value: Option<Vec<u8>>, expires: Option<u64>) {
-            let dot = Dot { time: Timestamp::from_bits(time), actor: ActorId(actor) };
-            let record = Record::parse(Record::lww(dot, value.as_deref(), expires).as_bytes().clone()).unwrap();
-            prop_assert_eq!(record.dot(), dot);
-            prop_assert_eq!(record.value().map(|value| value.to_vec()), value);
-            prop_assert_eq!(record.expires_at_ms(), expires);
-        }
-
-        #[test]
-        fn any_bytes_are_refused_or_read_without_panic(bytes in prop::collection::vec(prop_oneof![Just(1u8), Just(3), any::<u8>()], 0..40)) {
-            if let Ok(record) = Record::parse(bytes.clone().into()) {
-                prop_assert_eq!(record.as_bytes().as_ref(), &bytes[..]);
-                let again = Record::lww(record.dot(), record.value().as_deref(), record.expires_at_ms());
-                prop_assert_eq!(again, record);
+        if self.is_causal() {
+            for (actor, time) in causal::siblings(self).discards() {
+                write!(f, "discarded {time}@{}, ", ActorId(*actor))?;
             }
         }
-
-        #[test]
-        fn merge_is_a_join(a in prop::option::of(record()), b in prop::option::of(record()), c in prop::option::of(record())) {
-            prop_assert_eq!(merge(a.clone(), b.clone()), merge(b.clone(), a.clone()));
-            prop_assert_eq!(merge(a.clone(), a.clone()), a.clone());
-            prop_assert_eq!(merge(merge(a.clone(), b.clone()), c.clone()), merge(a, merge(b, c)));
-        }
+        write!(f, "{})", if self.is_causal() { "causal" } else { "lww" })
     }
 }

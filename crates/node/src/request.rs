@@ -5,8 +5,9 @@ use core::time::Duration;
 use bytes::Bytes;
 use kvorum_quorum::Level;
 use kvorum_ring::PartitionId;
+use kvorum_vclock::Dot;
 
-use crate::{KeyspaceId, Record};
+use crate::{ActorId, KeyspaceId, NodeId, Record};
 
 /// One request, decoded and its keyspace looked up, but its limits not yet checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,10 +36,12 @@ pub enum Operation {
         key: Bytes,
         /// The value.
         value: Bytes,
-        /// How long the value lives, in milliseconds; for ever when none is given.
+        /// How long the value lives, in milliseconds; as long as the keyspace says when none is given, for ever when 0.
         ttl_ms: Option<u64>,
         /// W; the keyspace's own when none is given.
         level: Option<Level>,
+        /// Of the read it rests on, see [`context`](crate::context); empty for a blind write.
+        context: Bytes,
     },
     /// Delete a key: writes a tombstone.
     Delete {
@@ -46,6 +49,13 @@ pub enum Operation {
         key: Bytes,
         /// W; the keyspace's own when none is given.
         level: Option<Level>,
+        /// Of the read it rests on; when it is empty, what the coordinator holds is deleted.
+        context: Bytes,
+    },
+    /// Tell what each replica of a key holds; for people.
+    Why {
+        /// The key.
+        key: Bytes,
     },
     /// One page of the keys of one partition.
     Scan(Scan),
@@ -81,7 +91,7 @@ impl Operation {
     #[must_use]
     pub fn key(&self) -> Option<&Bytes> {
         match self {
-            Self::Get { key, .. } | Self::Put { key, .. } | Self::Delete { key, .. } => Some(key),
+            Self::Get { key, .. } | Self::Put { key, .. } | Self::Delete { key, .. } | Self::Why { key } => Some(key),
             Self::Scan(_) => None,
         }
     }
@@ -90,17 +100,23 @@ impl Operation {
 /// The answer to a request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Response {
-    /// To a get: the live record, or nothing. An absent key is an answer, not an error.
+    /// To a get. An absent key is an answer, not an error.
     Value {
-        /// What is there.
+        /// What is there, if any of it is live: tombstones and what has expired are for the reader to leave out.
         record: Option<Record>,
+        /// What the reader has now seen, see [`context`](crate::context).
+        context: Bytes,
+        /// The wall clock by which expiry is judged, in milliseconds since the Unix epoch.
+        as_of_ms: u64,
         /// Who said so.
         replicas: Replicas,
     },
     /// To a put or delete: stored durably at the wanted replicas.
     Written {
         /// The version that was written.
-        record: Record,
+        dot: Dot<ActorId>,
+        /// When its value ends, in milliseconds since the Unix epoch.
+        expires_at_ms: Option<u64>,
         /// Who stored it.
         replicas: Replicas,
     },
@@ -108,13 +124,17 @@ pub enum Response {
     Page {
         /// Whose keys.
         partition: PartitionId,
-        /// The live records in key order.
+        /// The records of which anything is live, in key order.
         rows: Vec<(Bytes, Record)>,
+        /// The wall clock by which expiry is judged, in milliseconds since the Unix epoch.
+        as_of_ms: u64,
         /// The key to go on after; none when the partition has been read to its end.
         next: Option<Bytes>,
         /// Who said so.
         replicas: Replicas,
     },
+    /// To a why: what each replica durably holds, in the order of preference.
+    Why(Vec<(NodeId, Result<Option<Record>, String>)>),
     /// It was not done, or nobody knows whether it was.
     Failed(Failure),
 }
@@ -157,6 +177,8 @@ pub enum FailureKind {
     TimedOut,
     /// A replica found its stored data damaged.
     DataLoss,
+    /// The state of the key, or the mode of its keyspace, does not allow it. Nothing changed.
+    Precondition,
 }
 
 impl Failure {

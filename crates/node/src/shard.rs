@@ -16,15 +16,18 @@ mod replica;
 mod scan;
 #[cfg(test)]
 mod tests;
+mod why;
 
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use kvorum_quorum as quorum;
 use kvorum_ring::PartitionId;
 use kvorum_vclock::{Hlc, Timestamp};
 
+use crate::KeyspaceId;
 use crate::op::Slab;
 use crate::{
     ActorId, EpochPhase, Failure, FailureKind, KeyRange, Lane, Message, NodeId, Now, Op, Operation, PeerShard, Record,
@@ -197,6 +200,14 @@ pub enum Report {
         /// By how much, in milliseconds.
         ahead_ms: u64,
     },
+    /// So many entries of a context were dropped while a version was minted, see
+    /// [`CONTEXT_ENTRIES`](crate::CONTEXT_ENTRIES).
+    Pruned {
+        /// How many.
+        entries: usize,
+    },
+    /// This node did not coordinate a write, because of its clock.
+    WriteRefused,
     /// Requests to a node went unanswered until their deadline, or were not even sent.
     PeerFailed(NodeId),
     /// The store failed; this shard refuses everything from now on.
@@ -276,6 +287,7 @@ enum Pending {
     Put(put::Put),
     Get(get::Get),
     Scan(scan::Scan),
+    Why(why::Why),
     Forward(forward::Forward),
     /// A stored record is being read so that writes can merge into it.
     BaseLoad(StoredKey),
@@ -373,6 +385,7 @@ impl Shard {
                 Some(Pending::Put(_)) => self.put_timeout(now, op, out),
                 Some(Pending::Get(_)) => self.get_timeout(now, op, out),
                 Some(Pending::Scan(_)) => self.scan_timeout(now, op, out),
+                Some(Pending::Why(_)) => self.why_timeout(op, out),
                 Some(Pending::Forward(_)) => self.forward_timeout(now, op, out),
                 Some(Pending::BaseLoad(_) | Pending::ReplicaRead { .. } | Pending::ReplicaScan { .. }) | None => {}
             }
@@ -392,42 +405,32 @@ impl Shard {
             (_, None) => unreachable!("every operation but a scan has a key"),
         };
         let place = Preference::new(Arc::clone(&self.view), partition, self.ops.len());
-        let is_scan = matches!(request.operation, Operation::Scan(_));
-        if !is_scan && !place.contains_me() {
+        let anywhere = matches!(request.operation, Operation::Scan(_) | Operation::Why { .. });
+        if !anywhere && !place.contains_me() {
             self.forward(origin, place, request, now.elapsed, deadline, out);
             return;
         }
-        let keyspace = request.keyspace;
+        if request.operation.is_write()
+            && let Some(fault) = self.view.fitness().clock
+        {
+            emit(out, Effect::Report(Report::WriteRefused));
+            let failure = Failure::new(FailureKind::Rejected, fault.account(&self.view.name_of(self.me.node)));
+            return self.answer(origin, Response::Failed(failure), out);
+        }
+        let stored = |key: &Bytes| StoredKey::new(request.keyspace, partition, key);
         match request.operation {
-            Operation::Get { key, level } => {
-                self.get(now, origin, place, StoredKey::new(keyspace, partition, &key), level, deadline, out);
+            Operation::Get { key, level } => self.get(now, origin, place, stored(&key), level, deadline, out),
+            Operation::Put { key, value, ttl_ms, level, context } => {
+                let lifetime = put::Lifetime::Asked(ttl_ms);
+                let asked = put::Asked { key: stored(&key), value: Some(value), lifetime, context };
+                self.put(now, origin, place, asked, level, deadline, out);
             }
-            Operation::Put { key, value, ttl_ms, level } => {
-                let key = StoredKey::new(keyspace, partition, &key);
-                let expires_at_ms = ttl_ms.map(|ttl| now.unix_ms.saturating_add(ttl));
-                self.put(
-                    now,
-                    origin,
-                    place,
-                    put::Intent { key, value: Some(value), expires_at_ms },
-                    level,
-                    deadline,
-                    out,
-                );
+            Operation::Delete { key, level, context } => {
+                let asked = put::Asked { key: stored(&key), value: None, lifetime: put::Lifetime::None, context };
+                self.put(now, origin, place, asked, level, deadline, out);
             }
-            Operation::Delete { key, level } => {
-                let key = StoredKey::new(keyspace, partition, &key);
-                self.put(
-                    now,
-                    origin,
-                    place,
-                    put::Intent { key, value: None, expires_at_ms: None },
-                    level,
-                    deadline,
-                    out,
-                );
-            }
-            Operation::Scan(scan) => self.scan(now, origin, place, keyspace, scan, deadline, out),
+            Operation::Scan(scan) => self.scan(now, origin, place, request.keyspace, scan, deadline, out),
+            Operation::Why { key } => self.why(now, origin, place, stored(&key), deadline, out),
         }
     }
 
@@ -462,6 +465,10 @@ impl Shard {
         let Some(layout) = &self.view.layout else {
             return refuse(FailureKind::Rejected, format!("not ready: {}", self.view.not_ready_because()));
         };
+        if let Some(bar) = self.view.fitness().bar {
+            return refuse(FailureKind::Rejected, format!("{} is not ready: {bar}", self.view.name_of(self.me.node)));
+        }
+        self.admit_keyspace(request.keyspace)?;
         if let Some(key) = request.operation.key() {
             let value = if let Operation::Put { value, .. } = &request.operation { value.len() } else { 0 };
             check_pair(self.limits.key_bytes, layout.pair_bytes() as usize, key.len(), value)?;
@@ -489,6 +496,21 @@ impl Shard {
         Ok(())
     }
 
+    /// Whether there is such a keyspace, as far as this node knows.
+    fn admit_keyspace(&self, keyspace: KeyspaceId) -> Result<(), Failure> {
+        let catalog = &self.view.catalog;
+        if catalog.by_id(keyspace).is_some() {
+            return Ok(());
+        }
+        let name = self.view.name_of(self.me.node);
+        Err(if keyspace.0 >= catalog.next_id() {
+            let message = format!("{name} has not heard of keyspace {} yet; retry", keyspace.0);
+            Failure::new(FailureKind::Rejected, message)
+        } else {
+            Failure::new(FailureKind::Invalid, format!("keyspace {} was dropped", keyspace.0))
+        })
+    }
+
     /// A message of another shard.
     fn peer(&mut self, now: Now, from: PeerShard, tag: EpochPhase, message: Message, out: &mut impl Extend<Effect>) {
         if message.is_request()
@@ -498,12 +520,14 @@ impl Shard {
             return;
         }
         match message {
-            Message::Write { op, key, record } => self.replica_write(now, from, op, &key, record, out),
+            Message::Write { op, key, record, minted } => {
+                self.replica_write(now, from, op, &key, record, minted, out);
+            }
             Message::Read { op, key } => self.replica_read(from, op, key, out),
             Message::Scan { op, range, limit_bytes } => self.replica_scan(from, op, range, limit_bytes, out),
             Message::Forward { op, request } => self.forwarded(now, from, op, request, out),
             Message::WriteReply { op, newest } => self.put_reply(now, from.node, op, newest, out),
-            Message::ReadReply { op, record } => self.get_reply(now, from.node, op, record, out),
+            Message::ReadReply { op, record } => self.read_reply(now, from.node, op, record, out),
             Message::ScanReply { op, rows, more } => self.scan_reply(now, from.node, op, Page { rows, more }, out),
             Message::ForwardReply { op, response } => self.forward_reply(from.node, op, response, out),
             Message::Refused { op, failure } => self.refused(now, from.node, op, failure, out),
@@ -513,6 +537,10 @@ impl Shard {
     fn admit_peer(&self, tag: EpochPhase) -> Result<(), Failure> {
         if let Some(error) = self.log.failure() {
             return Err(Failure::new(FailureKind::Rejected, format!("{}: {error}", self.view.name_of(self.me.node))));
+        }
+        if let Some(bar) = self.view.fitness().bar {
+            let message = format!("{} is not ready: {bar}", self.view.name_of(self.me.node));
+            return Err(Failure::new(FailureKind::Rejected, message));
         }
         let mine = self.view.tag();
         if tag != mine {
@@ -531,7 +559,7 @@ impl Shard {
     fn loaded(&mut self, now: Now, op: Op, result: Result<Option<Record>, StoreError>, out: &mut impl Extend<Effect>) {
         match self.ops.get_mut(op) {
             Some(Pending::BaseLoad(_)) => self.base_loaded(now, op, result, out),
-            Some(Pending::Get(_)) => self.get_loaded(now, op, result, out),
+            Some(Pending::Get(_) | Pending::Why(_)) => self.local_read(now, op, result, out),
             Some(Pending::ReplicaRead { .. }) => self.replica_loaded(op, result, out),
             _ => {}
         }
@@ -546,10 +574,10 @@ impl Shard {
     }
 
     fn refused(&mut self, now: Now, node: NodeId, op: Op, failure: Failure, out: &mut impl Extend<Effect>) {
-        if let Some(Pending::Forward(_)) = self.ops.get_mut(op) {
-            self.forward_reply(node, op, Response::Failed(failure), out);
-        } else {
-            self.replica_failed(now, node, op, out);
+        match self.ops.get_mut(op) {
+            Some(Pending::Forward(_)) => self.forward_reply(node, op, Response::Failed(failure), out),
+            Some(Pending::Why(_)) => self.why_failed(node, op, failure.message, out),
+            _ => self.replica_failed(now, node, op, out),
         }
     }
 
@@ -568,6 +596,7 @@ impl Shard {
             Some(Pending::Put(_)) => self.put_failed(now, node, op, out),
             Some(Pending::Get(_)) => self.get_failed(now, node, op, out),
             Some(Pending::Scan(_)) => self.scan_failed(now, node, op, out),
+            Some(Pending::Why(_)) => self.why_failed(node, op, "it was not reached, or was lost".to_owned(), out),
             Some(Pending::Forward(_)) => self.forward_lost(now, node, op, out),
             Some(Pending::BaseLoad(_) | Pending::ReplicaRead { .. } | Pending::ReplicaScan { .. }) | None => {}
         }
@@ -579,6 +608,7 @@ impl Shard {
             Pending::Put(put) => put.waits_for(node),
             Pending::Get(get) => get.waits_for(node),
             Pending::Scan(scan) => scan.waits_for(node),
+            Pending::Why(why) => why.waits_for(node),
             Pending::Forward(forward) => forward.waits_for(node),
             Pending::BaseLoad(_) | Pending::ReplicaRead { .. } | Pending::ReplicaScan { .. } => false,
         };

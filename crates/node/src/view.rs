@@ -9,12 +9,7 @@ use kvorum_quorum::Level;
 use kvorum_ring::{PartitionId, Token};
 
 use crate::layout::MemberIndex;
-use crate::{Address, ClusterId, EpochPhase, KeyspaceId, Layout, NodeId};
-
-/// The keyspace that exists from the start.
-pub const DEFAULT_KEYSPACE: KeyspaceId = KeyspaceId(1);
-/// Its name.
-pub const DEFAULT_KEYSPACE_NAME: &str = "default";
+use crate::{ActorId, Address, Catalog, ClusterId, EpochPhase, Fitness, Keyspace, KeyspaceId, Layout, NodeId};
 
 /// An immutable picture of the cluster.
 #[derive(Clone, Debug)]
@@ -25,6 +20,8 @@ pub struct View {
     pub cluster: Option<ClusterId>,
     /// The placement, once there is one.
     pub layout: Option<Arc<Layout>>,
+    /// The keyspaces.
+    pub catalog: Arc<Catalog>,
     /// Every member this node knows of, those of the layout included.
     pub members: BTreeMap<NodeId, ViewMember>,
     /// Of each member of the layout, in the layout's order: its data centre's number and whether it is usable.
@@ -32,6 +29,7 @@ pub struct View {
     local_centre: u8,
     centres: usize,
     waiting_for: Option<(usize, usize)>,
+    fitness: Fitness,
 }
 
 /// A member, as far as requests are concerned.
@@ -43,10 +41,16 @@ pub struct ViewMember {
     pub peer: Address,
     /// Where clients reach it.
     pub client: Address,
+    /// The tenure its dots carry, as far as is known; 0 otherwise.
+    pub actor: ActorId,
     /// Its data centre.
     pub dc: Arc<str>,
     /// Whether it is thought to be up.
     pub state: State,
+    /// The version of its catalog; 0 while it has none.
+    pub catalog: u64,
+    /// Whether it may have lost acknowledged writes; then it answers no reads.
+    pub in_doubt: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -54,6 +58,7 @@ struct Standing {
     id: NodeId,
     centre: u8,
     up: bool,
+    in_doubt: bool,
 }
 
 /// One replica of a partition.
@@ -65,6 +70,8 @@ pub struct Replica {
     pub centre: u8,
     /// Whether it is thought to be up; suspects are.
     pub up: bool,
+    /// Whether it may have lost acknowledged writes; then it answers no reads.
+    pub in_doubt: bool,
 }
 
 impl PartialEq for View {
@@ -80,6 +87,7 @@ impl View {
         me: NodeId,
         cluster: Option<ClusterId>,
         layout: Option<Arc<Layout>>,
+        catalog: Arc<Catalog>,
         members: BTreeMap<NodeId, ViewMember>,
         local_dc: &str,
         waiting_for: Option<(usize, usize)>,
@@ -93,11 +101,17 @@ impl View {
         };
         let standing = placed
             .iter()
-            .map(|member| Standing { id: member.id, centre: number(&member.dc), up: is_up(me, &members, member.id) })
+            .map(|member| Standing {
+                id: member.id,
+                centre: number(&member.dc),
+                up: is_up(me, &members, member.id),
+                in_doubt: members.get(&member.id).is_some_and(|member| member.in_doubt),
+            })
             .collect();
         let local_centre = number(local_dc);
         let centres = centres.len();
-        Self { me, cluster, layout, members, standing, local_centre, centres, waiting_for }
+        let fitness = Fitness::default();
+        Self { me, cluster, layout, catalog, members, standing, local_centre, centres, waiting_for, fitness }
     }
 
     /// Whether nothing in it differs, so that it need not be published again.
@@ -108,9 +122,27 @@ impl View {
             (a, b) => a.is_none() && b.is_none(),
         };
         same_layout
+            && self.catalog.version() == other.catalog.version()
             && self.cluster == other.cluster
             && self.members == other.members
             && self.waiting_for == other.waiting_for
+            && self.fitness == other.fitness
+    }
+
+    /// The same view of a node that must hold back from this.
+    #[must_use]
+    pub fn with_fitness(mut self, fitness: Fitness) -> Self {
+        self.fitness = fitness;
+        for standing in self.standing.iter_mut().filter(|standing| standing.id == self.me) {
+            standing.in_doubt = fitness.in_doubt;
+        }
+        self
+    }
+
+    /// What this node must hold back from.
+    #[must_use]
+    pub fn fitness(&self) -> Fitness {
+        self.fitness
     }
 
     /// What data messages are tagged with.
@@ -132,8 +164,8 @@ impl View {
             _ => &[],
         };
         row.iter().map(|index| {
-            let Standing { id, centre, up } = self.standing[usize::from(*index)];
-            Replica { id, centre, up }
+            let Standing { id, centre, up, in_doubt } = self.standing[usize::from(*index)];
+            Replica { id, centre, up, in_doubt }
         })
     }
 
@@ -163,15 +195,18 @@ impl View {
         self.members.get(&id).map(|member| member.name.to_string()).or_else(placed).unwrap_or_else(|| id.to_string())
     }
 
-    /// Looks a keyspace up by name; the empty name is the default one.
+    /// Looks a keyspace up by its id.
     #[must_use]
-    pub fn keyspace(&self, name: &str) -> Option<KeyspaceId> {
-        (name.is_empty() || name == DEFAULT_KEYSPACE_NAME).then_some(DEFAULT_KEYSPACE)
+    pub fn keyspace(&self, id: KeyspaceId) -> Option<&Keyspace> {
+        self.catalog.by_id(id)
     }
 
     /// Why requests are not served yet.
     #[must_use]
     pub fn not_ready_because(&self) -> String {
+        if let Some(bar) = self.fitness.bar.filter(|_| self.layout.is_some()) {
+            return bar.to_string();
+        }
         match self.waiting_for {
             Some((present, needed)) => {
                 format!("the cluster is still being founded: {present} of {needed} nodes are present")

@@ -9,12 +9,15 @@ use kvorum_wire::v1;
 use tokio::sync::{mpsc, oneshot, watch};
 use tonic::{Request, Response, Status};
 
+use crate::clock::Clock;
 use crate::control_loop::{ControlEvent, Snapshot};
+use crate::why::why;
 
 pub(crate) struct AdminService {
     pub(crate) name: String,
     pub(crate) control: mpsc::Sender<ControlEvent>,
     pub(crate) snapshot: watch::Receiver<Snapshot>,
+    pub(crate) clock: Clock,
     /// What an operator should know of this node itself.
     pub(crate) warnings: Vec<String>,
 }
@@ -35,6 +38,19 @@ fn layout(view: &View) -> Result<&Layout, Status> {
         .ok_or_else(|| Status::unavailable(format!("rejected: not ready: {}", view.not_ready_because())))
 }
 
+/// Where a key lives.
+fn place(layout: &Layout, key: &[u8]) -> v1::KeyPlace {
+    let names = |row: &[u16]| row.iter().map(|index| layout.members()[usize::from(*index)].name.to_string()).collect();
+    let token = Token::of(key);
+    let partition = layout.partitions().of(token);
+    v1::KeyPlace {
+        token: token.0,
+        partition: partition.0.into(),
+        replicas: names(layout.table().replicas(partition)),
+        fallbacks: names(layout.table().fallbacks(partition)),
+    }
+}
+
 #[tonic::async_trait]
 impl v1::admin_server::Admin for AdminService {
     async fn status(&self, _: Request<v1::StatusRequest>) -> Result<Response<v1::StatusResponse>, Status> {
@@ -51,6 +67,7 @@ impl v1::admin_server::Admin for AdminService {
             partitions: u32::try_from(member.partitions).unwrap_or(u32::MAX),
             bytes: member.bytes,
             heartbeat_age_ms: member.heartbeat_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+            in_doubt: member.in_doubt,
         });
         Ok(Response::new(v1::StatusResponse {
             cluster: status.cluster.map(|cluster| cluster.to_string()).unwrap_or_default(),
@@ -68,18 +85,7 @@ impl v1::admin_server::Admin for AdminService {
     async fn ring(&self, request: Request<v1::RingRequest>) -> Result<Response<v1::RingResponse>, Status> {
         let view = self.snapshot.borrow().view.clone();
         let layout = layout(&view)?;
-        let names =
-            |row: &[u16]| row.iter().map(|index| layout.members()[usize::from(*index)].name.to_string()).collect();
-        let place = request.into_inner().key.map(|key| {
-            let token = Token::of(&key);
-            let partition = layout.partitions().of(token);
-            v1::KeyPlace {
-                token: token.0,
-                partition: partition.0.into(),
-                replicas: names(layout.table().replicas(partition)),
-                fallbacks: names(layout.table().fallbacks(partition)),
-            }
-        });
+        let place = request.into_inner().key.map(|key| place(layout, &key));
         let mut first: BTreeMap<u16, u32> = BTreeMap::new();
         for (_, row) in layout.table().rows() {
             if let Some(index) = row.first() {
@@ -103,6 +109,42 @@ impl v1::admin_server::Admin for AdminService {
             epoch: layout.epoch(),
             replication: layout.replication().to_string(),
         }))
+    }
+
+    async fn why(&self, request: Request<v1::WhyRequest>) -> Result<Response<v1::WhyResponse>, Status> {
+        let view = self.snapshot.borrow().view.clone();
+        let request = request.into_inner();
+        let place = place(layout(&view)?, &request.key);
+        why(&view, self.clock, request, place).await.map(Response::new)
+    }
+
+    async fn list_keyspaces(
+        &self,
+        _: Request<v1::ListKeyspacesRequest>,
+    ) -> Result<Response<v1::ListKeyspacesResponse>, Status> {
+        Ok(Response::new(self.listed_keyspaces()))
+    }
+
+    async fn create_keyspace(
+        &self,
+        request: Request<v1::CreateKeyspaceRequest>,
+    ) -> Result<Response<v1::Keyspace>, Status> {
+        self.created_keyspace(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn alter_keyspace(
+        &self,
+        request: Request<v1::AlterKeyspaceRequest>,
+    ) -> Result<Response<v1::Keyspace>, Status> {
+        self.altered_keyspace(request.into_inner()).await.map(Response::new)
+    }
+
+    async fn drop_keyspace(
+        &self,
+        request: Request<v1::DropKeyspaceRequest>,
+    ) -> Result<Response<v1::DropKeyspaceResponse>, Status> {
+        self.dropped_keyspace(request.into_inner()).await?;
+        Ok(Response::new(v1::DropKeyspaceResponse {}))
     }
 
     async fn topology(&self, _: Request<v1::TopologyRequest>) -> Result<Response<v1::TopologyResponse>, Status> {

@@ -4,7 +4,7 @@ use std::num::NonZeroU8;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kvorum_node::{Failure, FailureKind, Operation, Record, Request, Response, View, request};
+use kvorum_node::{Failure, FailureKind, Keyspace, Operation, Record, Request, Response, View, request};
 use kvorum_quorum::Level;
 use kvorum_ring::PartitionId;
 use kvorum_wire::v1;
@@ -23,11 +23,13 @@ pub(crate) fn request_from_wire(view: &View, operation: v1::request::Operation) 
         }
         Wire::Put(put) => {
             let level = level_from_wire(put.level)?;
-            (put.keyspace, put.timeout_ms, Operation::Put { key: put.key, value: put.value, ttl_ms: put.ttl_ms, level })
+            let v1::PutRequest { keyspace, key, value, ttl_ms, timeout_ms, context, .. } = put;
+            (keyspace, timeout_ms, Operation::Put { key, value, ttl_ms, level, context })
         }
         Wire::Delete(delete) => {
             let level = level_from_wire(delete.level)?;
-            (delete.keyspace, delete.timeout_ms, Operation::Delete { key: delete.key, level })
+            let v1::DeleteRequest { keyspace, key, timeout_ms, context, .. } = delete;
+            (keyspace, timeout_ms, Operation::Delete { key, level, context })
         }
         Wire::Scan(scan) => {
             let cursor = scan.cursor.unwrap_or_default();
@@ -45,9 +47,15 @@ pub(crate) fn request_from_wire(view: &View, operation: v1::request::Operation) 
             (scan.keyspace, scan.timeout_ms, Operation::Scan(page))
         }
     };
-    let keyspace = view.keyspace(&keyspace).ok_or_else(|| invalid(format!("there is no keyspace `{keyspace}`")))?;
+    let keyspace = self::keyspace(view, &keyspace)?.id;
     let timeout = if timeout_ms == 0 { DEFAULT_TIMEOUT } else { Duration::from_millis(timeout_ms.into()) };
     Ok(Request { keyspace, timeout, operation })
+}
+
+/// Looks a keyspace up by the name that a client gives.
+pub(crate) fn keyspace<'a>(view: &'a View, name: &str) -> Result<&'a Keyspace, Failure> {
+    let missing = || invalid(format!("there is no keyspace `{name}`; see `kvctl keyspace list`"));
+    view.catalog.by_name(name).ok_or_else(missing)
 }
 
 fn invalid(message: String) -> Failure {
@@ -101,24 +109,29 @@ pub(crate) fn level_to_wire(level: Level) -> v1::Level {
 pub(crate) fn response_to_wire(id: u64, partitions: u32, is_delete: bool, response: Response) -> v1::Response {
     use v1::response::Result as Wire;
     let result = match response {
-        Response::Value { record, replicas } => Wire::Get(v1::GetResponse {
-            versions: record.iter().map(version).collect(),
+        Response::Value { record, context, as_of_ms, replicas } => Wire::Get(v1::GetResponse {
+            versions: record.iter().flat_map(|record| versions(record, as_of_ms)).collect(),
             replicas: Some(replicas_to_wire(replicas)),
+            context,
         }),
-        Response::Written { record, replicas } => {
-            let (actor, timestamp) = (record.dot().actor.0, record.time().to_bits());
+        Response::Written { dot, expires_at_ms, replicas } => {
+            let (actor, timestamp) = (dot.actor.0, dot.time.to_bits());
             let replicas = Some(replicas_to_wire(replicas));
             if is_delete {
                 Wire::Delete(v1::DeleteResponse { actor, timestamp, replicas })
             } else {
-                Wire::Put(v1::PutResponse { actor, timestamp, replicas })
+                Wire::Put(v1::PutResponse { actor, timestamp, replicas, expires_at: expires_at_ms })
             }
         }
-        Response::Page { partition, rows, next, replicas } => Wire::Scan(v1::ScanResponse {
-            rows: rows.into_iter().map(|(key, record)| v1::Row { key, versions: vec![version(&record)] }).collect(),
+        Response::Page { partition, rows, as_of_ms, next, replicas } => Wire::Scan(v1::ScanResponse {
+            rows: rows
+                .into_iter()
+                .map(|(key, record)| v1::Row { key, versions: versions(&record, as_of_ms).collect() })
+                .collect(),
             next: next_cursor(partition, next, partitions),
             replicas: Some(replicas_to_wire(replicas)),
         }),
+        Response::Why(_) => unreachable!("only the `Admin` service asks why, and is answered as the shard answers"),
         Response::Failed(failure) => Wire::Error(error_to_wire(failure)),
     };
     v1::Response { id, result: Some(result) }
@@ -134,16 +147,17 @@ fn next_cursor(partition: PartitionId, after: Option<Bytes>, partitions: u32) ->
     }
 }
 
-fn version(record: &Record) -> v1::Version {
-    v1::Version {
-        value: record.value().unwrap_or_default(),
-        actor: record.dot().actor.0,
-        timestamp: record.time().to_bits(),
-        expires_at: record.expires_at_ms(),
-    }
+/// The versions that a reader sees, newest first.
+fn versions(record: &Record, as_of_ms: u64) -> impl Iterator<Item = v1::Version> + use<> {
+    record.live_versions(as_of_ms).map(|version| v1::Version {
+        value: version.value.unwrap_or_default(),
+        actor: version.dot.actor.0,
+        timestamp: version.dot.time.to_bits(),
+        expires_at: version.expires_at_ms,
+    })
 }
 
-fn replicas_to_wire(replicas: kvorum_node::Replicas) -> v1::Replicas {
+pub(crate) fn replicas_to_wire(replicas: kvorum_node::Replicas) -> v1::Replicas {
     v1::Replicas {
         wanted: replicas.wanted.into(),
         answered: replicas.answered.into(),
@@ -172,6 +186,7 @@ pub(crate) fn error_to_wire(failure: Failure) -> v1::Error {
         FailureKind::Indeterminate => Kind::Indeterminate,
         FailureKind::TimedOut => Kind::TimedOut,
         FailureKind::DataLoss => Kind::DataLoss,
+        FailureKind::Precondition => Kind::Precondition,
     };
     v1::Error { kind: kind.into(), message: failure.message }
 }
@@ -184,6 +199,7 @@ pub(crate) fn error_from_wire(error: v1::Error) -> Failure {
         Kind::Overloaded => FailureKind::Overloaded,
         Kind::TimedOut => FailureKind::TimedOut,
         Kind::DataLoss => FailureKind::DataLoss,
+        Kind::Precondition => FailureKind::Precondition,
         // What a newer peer means cannot be known: no more is promised than is certain.
         Kind::Indeterminate | Kind::Unspecified => FailureKind::Indeterminate,
     };
@@ -200,6 +216,7 @@ pub(crate) fn status(error: v1::Error) -> Status {
         Kind::Overloaded => (Status::resource_exhausted(error.message), "rejected"),
         Kind::TimedOut => (Status::deadline_exceeded(error.message), "rejected"),
         Kind::DataLoss => (Status::data_loss(error.message), "rejected"),
+        Kind::Precondition => (Status::failed_precondition(error.message), "rejected"),
         Kind::Indeterminate | Kind::Unspecified => (Status::unknown(error.message), "indeterminate"),
     };
     status.metadata_mut().insert("kvorum-outcome", MetadataValue::from_static(outcome));

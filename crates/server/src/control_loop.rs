@@ -6,8 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kvorum_gossip::State;
-use kvorum_node::control::{Note, Status};
-use kvorum_node::{Address, Control, ControlEffect, ControlInput, ControlMessage, Input, NodeId, ShardIndex, View};
+use kvorum_node::control::{ChangeOutcome, DoubtEnd, Figures, Note, Status};
+use kvorum_node::{
+    Address, CatalogChange, Control, ControlEffect, ControlInput, ControlMessage, Input, NodeId, ShardIndex, View,
+};
 use kvorum_wire::v1;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
@@ -15,8 +17,10 @@ use tonic::Request;
 use tonic::metadata::MetadataMap;
 
 use crate::clock::Clock;
-use crate::data_dir::DataDir;
+use crate::data_dir::{DataDir, DataDirError};
+use crate::dropped_data::DroppedData;
 use crate::engine::Engine;
+use crate::keyspaces::Changes;
 use crate::mailbox::{Mail, Mailbox};
 use crate::outbox::Outbox;
 use crate::peer::control_codec;
@@ -36,6 +40,12 @@ pub(crate) enum ControlEvent {
     Input(ControlInput),
     /// An operator asks for the status.
     Status(oneshot::Sender<Status>),
+    /// An operator asks for a change of the keyspaces.
+    ChangeCatalog {
+        change: CatalogChange,
+        timeout: Duration,
+        reply: oneshot::Sender<ChangeOutcome>,
+    },
 }
 
 /// What the rest of the node may know of the control part at any time.
@@ -46,6 +56,7 @@ pub(crate) struct Snapshot {
     pub(crate) serving: bool,
     /// Data is served.
     pub(crate) ready: bool,
+    pub(crate) figures: Figures,
 }
 
 pub(crate) struct ControlLoop {
@@ -58,6 +69,9 @@ pub(crate) struct ControlLoop {
     /// To itself: completed saves.
     pub(crate) own: mpsc::Sender<ControlEvent>,
     pub(crate) snapshot: watch::Sender<Snapshot>,
+    pub(crate) took_over: watch::Sender<bool>,
+    pub(crate) changes: Changes,
+    pub(crate) dropped_data: DroppedData,
     /// When it was last said that saving fails.
     pub(crate) save_failure_told: Option<Instant>,
 }
@@ -74,6 +88,11 @@ impl ControlLoop {
             tokio::select! {
                 event = self.events.recv() => match event {
                     Some(ControlEvent::Input(input)) => control.handle(self.clock.now(), input, &mut effects),
+                    Some(ControlEvent::ChangeCatalog { change, timeout, reply }) => {
+                        let ticket = self.changes.begin(reply);
+                        let input = ControlInput::ChangeCatalog { ticket, change, timeout };
+                        control.handle(self.clock.now(), input, &mut effects);
+                    }
                     Some(ControlEvent::Status(reply)) => drop(reply.send(control.status(self.clock.now().elapsed))),
                     None => return,
                 },
@@ -93,16 +112,34 @@ impl ControlLoop {
                 ControlEffect::Send { to, message } => lanes.send(self.me, &to, message),
                 ControlEffect::Save { version, state } => {
                     let data_dir = Arc::clone(&self.data_dir);
-                    self.save(move || data_dir.save_state(&state).map(|()| ControlInput::Saved { version }));
+                    self.save(Some(version), move || {
+                        data_dir.save_state(&state).map(|()| ControlInput::Saved { version })
+                    });
                 }
                 ControlEffect::SaveCeiling(ceiling) => {
                     let data_dir = Arc::clone(&self.data_dir);
-                    self.save(move || data_dir.save_ceiling(ceiling).map(|()| ControlInput::CeilingSaved(ceiling)));
+                    self.save(None, move || {
+                        data_dir.save_ceiling(ceiling).map(|()| ControlInput::CeilingSaved(ceiling))
+                    });
                 }
+                // The identity is another's by now.
+                ControlEffect::SaveIdentity { .. } if *self.took_over.borrow() => {}
+                ControlEffect::SaveIdentity { boot, in_doubt } => {
+                    let data_dir = Arc::clone(&self.data_dir);
+                    self.save_identity(move || {
+                        data_dir.change_identity(|identity| {
+                            identity.boot = identity.boot.max(boot);
+                            identity.in_doubt = in_doubt.map(|why| why.to_string());
+                        })
+                    });
+                }
+                ControlEffect::TakeOver { id, boot } => self.take_over(id, boot),
                 ControlEffect::Publish(view) => {
                     self.post(|| Input::View(Arc::clone(&view)));
+                    self.dropped_data.look(&view.catalog);
                     self.snapshot.send_modify(|snapshot| snapshot.view = view);
                 }
+                ControlEffect::CatalogChanged { ticket, outcome } => self.changes.end(ticket, outcome),
                 ControlEffect::Ceiling(ceiling) => self.post(|| Input::ClockCeiling(ceiling)),
                 ControlEffect::Note(note @ Note::SaveFailed { .. }) => {
                     if self.save_failure_told.is_none_or(|told| told.elapsed() > SAVE_FAILURE_INTERVAL) {
@@ -121,14 +158,36 @@ impl ControlLoop {
         }
     }
 
-    /// Writes where waiting for a disk disturbs no gossip.
-    fn save(&self, write: impl FnOnce() -> std::io::Result<ControlInput> + Send + 'static) {
+    /// Writes where waiting for a disk disturbs no gossip. `version` is that of a state.
+    fn save(&self, version: Option<u64>, write: impl FnOnce() -> std::io::Result<ControlInput> + Send + 'static) {
         let own = self.own.clone();
         tokio::task::spawn_blocking(move || {
-            let input = write().unwrap_or_else(|error| ControlInput::SaveFailed { error: error.to_string() });
+            let failed = |error: std::io::Error| ControlInput::SaveFailed { version, error: error.to_string() };
+            let input = write().unwrap_or_else(failed);
             // The loop has gone when the node has stopped.
             let _ = own.blocking_send(ControlEvent::Input(input));
         });
+    }
+
+    fn save_identity(&self, write: impl FnOnce() -> Result<(), DataDirError> + Send + 'static) {
+        let own = self.own.clone();
+        tokio::task::spawn_blocking(move || {
+            let saved = write().map_err(|error| error.to_string());
+            let _ = own.blocking_send(ControlEvent::Input(ControlInput::IdentitySaved(saved)));
+        });
+    }
+
+    /// Keeps the id of the member whose place is taken; the process then starts anew as that one.
+    fn take_over(&self, id: NodeId, boot: u64) {
+        match self.data_dir.change_identity(|identity| identity.take_over(id, boot)) {
+            Ok(()) => {
+                tracing::warn!(%id, "a member of this name is down and its data directory is lost, or not here: this node takes its place, in doubt, and starts anew");
+                self.took_over.send_replace(true);
+            }
+            Err(error) => {
+                tracing::error!("cannot take the place of member {id}: {error}; mend the cause and restart this node")
+            }
+        }
     }
 
     fn measure_store(&self) {
@@ -143,6 +202,7 @@ impl ControlLoop {
             let (serving, ready) = (control.is_serving(), control.is_ready());
             let changed = (snapshot.serving, snapshot.ready) != (serving, ready);
             (snapshot.serving, snapshot.ready) = (serving, ready);
+            snapshot.figures = control.figures();
             changed
         });
     }
@@ -248,6 +308,13 @@ fn log(note: &Note) {
                 "layout adopted: this node holds {share} of {partitions} partitions"
             );
         }
+        Note::CatalogAdopted { version, keyspaces } => tracing::info!(version, keyspaces, "the keyspaces have changed"),
+        Note::ForeignCatalog { from } => {
+            tracing::error!(
+                member = from,
+                "a member tells of keyspaces that were never this cluster's; they are ignored: was its data directory copied from another cluster?"
+            );
+        }
         Note::ForeignCluster { address, theirs } => {
             tracing::error!(%address, cluster = %theirs, "a node of another cluster spoke to this one; it is ignored: check the seeds of both");
         }
@@ -255,11 +322,30 @@ fn log(note: &Note) {
             tracing::error!(name, %by, %address, "another member has this node's name and is not down; give this node another --name");
         }
         Note::Refuted => tracing::info!("this node was suspected by others, and has contradicted"),
-        Note::Superseded => {
+        Note::Contested { address } => {
+            tracing::error!(%address, "a process that was started later speaks with this node's identity, or did; it was contradicted: is a copy of this node's data directory in use?");
+        }
+        Note::Twin { address } => {
+            tracing::error!(%address, "another process that was started earlier runs with this node's identity; this one serves nothing more: stop it, and start it with a --data-dir of its own");
+        }
+        Note::InDoubt { why } => {
             tracing::error!(
-                "another process speaks with this node's identity: is a copy of its data directory in use?"
+                "in doubt: {why}; this node takes writes and answers no reads, for it may have lost acknowledged writes"
             );
         }
+        Note::DoubtEnded { how: DoubtEnd::Pulled } => {
+            tracing::info!("no longer in doubt: what may have been lost is here")
+        }
+        Note::DoubtEnded { how: DoubtEnd::Alone } => {
+            tracing::warn!(
+                "acknowledged writes may be lost, and no other node holds what this one holds: going on with what is left"
+            );
+        }
+        Note::DoubtEnded { how: DoubtEnd::AllWere } => {
+            tracing::warn!("acknowledged writes may be lost on every member: going on with what is left");
+        }
+        Note::ClockOff(fault) => tracing::error!("{}", fault.account("this node")),
+        Note::ClockMended => tracing::info!("this node's clock agrees with its peers'; it coordinates writes again"),
         Note::SaveFailed { error } => tracing::error!(
             "cannot save this node's state: {error}; trying again: check the data directory and the free space"
         ),

@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! LOCK            held while a node runs on the directory
-//! identity.toml   who the node is; written once, but for its count of starts
-//! cluster.state   the cluster, the layout, where the other members were last reached
+//! identity.toml   who the node is, how often it has been started, and whether it may have lost acknowledged writes
+//! cluster.state   the cluster, the layout, the keyspaces and the cluster's secret, where the other members were last reached
 //! clock.ceiling   no timestamp above it has been minted
 //! lsm/, sled/     the store, by the engine it was made with
 //! ```
@@ -14,6 +14,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use kvorum_node::control::SavedState;
 use kvorum_node::{ClusterId, NodeId};
@@ -22,6 +23,7 @@ use kvorum_wire::v1;
 use prost::Message;
 use serde::{Deserialize, Serialize};
 
+use crate::doubt::Lossy;
 use crate::peer::control_codec::{saved_state_from_wire, saved_state_to_wire};
 
 const FORMAT: u32 = 1;
@@ -84,6 +86,21 @@ pub struct Identity {
     pub engine: String,
     /// How often it has been started.
     pub boot: u64,
+    /// The id of its store, which the store's directory carries too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store: Option<String>,
+    /// Why it may have lost acknowledged writes, if it may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub in_doubt: Option<String>,
+    /// The boot of the machine that the last process ran in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine: Option<String>,
+    /// What that process could lose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lossy: Option<Lossy>,
+    /// It made everything durable before it ended.
+    #[serde(default)]
+    pub stopped_cleanly: bool,
     /// Set in the node that founds its cluster, for as long as there is no layout.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub founding: Option<FoundingIdentity>,
@@ -105,6 +122,12 @@ pub struct FoundingIdentity {
 }
 
 impl Identity {
+    /// Becomes another node, whose data is lost: one that was last seen in that boot.
+    pub fn take_over(&mut self, node: NodeId, boot: u64) {
+        (self.node, self.boot, self.founding) = (node.to_string(), boot, None);
+        self.in_doubt = Some("it took the place of a node whose data directory is lost".to_owned());
+    }
+
     /// The node's id.
     #[must_use]
     pub fn node(&self) -> NodeId {
@@ -132,6 +155,8 @@ pub struct DataDir {
     path: PathBuf,
     /// Held for as long as this lives; the operating system lets go of it when the process ends, however it ends.
     _lock: File,
+    /// Held while the identity is read and written again.
+    changing_identity: Mutex<()>,
 }
 
 impl DataDir {
@@ -155,7 +180,7 @@ impl DataDir {
         let lock = OpenOptions::new().create(true).truncate(false).write(true).open(&lock_path);
         let lock = lock.map_err(io("open", &lock_path))?;
         match lock.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock, changing_identity: Mutex::default() }),
             Err(TryLockError::WouldBlock) => Err(DataDirError::Locked(path.to_owned())),
             Err(TryLockError::Error(source)) => Err(DataDirError::Io { what: "lock", path: lock_path, source }),
         }
@@ -181,12 +206,7 @@ impl DataDir {
     }
 
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let (path, beside) = (self.path.join(name), self.path.join(format!("{name}.new")));
-        let mut file = File::create(&beside)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&beside, &path)?;
-        File::open(&self.path)?.sync_all()
+        replace_in(&self.path, name, bytes)
     }
 
     /// The identity found in the directory; none in a new one.
@@ -213,7 +233,18 @@ impl DataDir {
     /// The identity of a new node.
     #[must_use]
     pub fn new_identity(node: NodeId, engine: String, founding: Option<FoundingIdentity>) -> Identity {
-        Identity { format: FORMAT, node: node.to_string(), engine, boot: 0, founding }
+        Identity {
+            format: FORMAT,
+            node: node.to_string(),
+            engine,
+            boot: 0,
+            store: None,
+            in_doubt: None,
+            machine: None,
+            lossy: None,
+            stopped_cleanly: false,
+            founding,
+        }
     }
 
     /// Keeps an identity.
@@ -229,6 +260,18 @@ impl DataDir {
             path: self.path.join(name),
             source,
         })
+    }
+
+    /// Changes the identity on disk.
+    ///
+    /// # Errors
+    /// When it cannot be read or written.
+    pub fn change_identity(&self, change: impl FnOnce(&mut Identity)) -> Result<(), DataDirError> {
+        let _whole = self.changing_identity.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let missing = || self.damaged("identity.toml", "it is gone");
+        let mut identity = self.identity()?.ok_or_else(missing)?;
+        change(&mut identity);
+        self.save_identity(&identity)
     }
 
     /// The saved state; the empty one in a new directory.
@@ -280,6 +323,32 @@ impl DataDir {
     }
 }
 
+/// Replaces a file of a directory; after a crash there is the old one or the new.
+pub(crate) fn replace_in(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {
+    let (path, beside) = (directory.join(name), directory.join(format!("{name}.new")));
+    let mut file = create_private(&beside)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    fs::rename(&beside, &path)?;
+    File::open(directory)?.sync_all()
+}
+
+/// Creates or empties a file that nobody but the node's own user may read: `cluster.state` holds the cluster's secret.
+fn create_private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(true).write(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+        let file = options.mode(0o600).open(path)?;
+        // An older version may have left one behind that everybody may read.
+        file.set_permissions(fs::Permissions::from_mode(0o600))?;
+        Ok(file)
+    }
+    #[cfg(not(unix))]
+    options.open(path)
+}
+
 fn checksum(content: &[u8]) -> [u8; CHECKSUM] {
     let mut sum = [0; CHECKSUM];
     sum.copy_from_slice(&blake3::hash(content).as_bytes()[..CHECKSUM]);
@@ -292,6 +361,10 @@ fn sealed(content: &[u8]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use kvorum_node::{Catalog, Charter, Secret};
+
     use super::*;
 
     #[test]
@@ -321,9 +394,31 @@ mod tests {
         dir.save_ceiling(Timestamp::from_bits(99)).unwrap();
         assert_eq!(dir.ceiling().unwrap(), Timestamp::from_bits(99));
 
-        let state = SavedState { cluster: Some(ClusterId(7)), layout: None, known: [(NodeId(1), "p:1".into())].into() };
+        let state = SavedState {
+            cluster: Some(ClusterId(7)),
+            known: [(NodeId(1), "p:1".into())].into(),
+            ..SavedState::default()
+        };
         assert_eq!(dir.state().unwrap(), SavedState::default());
         dir.save_state(&state).unwrap();
+        assert_eq!(dir.state().unwrap(), state);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_else_may_read_what_holds_the_secret() {
+        use std::os::unix::fs::PermissionsExt;
+        let temp = tempfile::tempdir().unwrap();
+        let dir = DataDir::open(temp.path()).unwrap();
+        // Left behind by a crash, for everybody to read.
+        fs::write(temp.path().join("cluster.state.new"), "x").unwrap();
+        let charter = Charter { founder: NodeId(1), secret: Secret([9; 32]) };
+        let state = SavedState { catalog: Some(Arc::new(Catalog::found(charter))), ..SavedState::default() };
+        for _ in 0..2 {
+            dir.save_state(&state).unwrap();
+            let mode = fs::metadata(temp.path().join("cluster.state")).unwrap().permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+        }
         assert_eq!(dir.state().unwrap(), state);
     }
 

@@ -13,7 +13,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use kvorum_node::{KeyRange, LogSeq, Page, Record, ShardIndex, StoreError, StoredKey};
+use kvorum_node::{KeyRange, KeyspaceId, LogSeq, Page, Record, ShardIndex, StoreError, StoredKey};
 
 pub use figure::{Figure, FigureKind, Number, Unit};
 pub use lsm::LsmEngine;
@@ -84,6 +84,14 @@ pub trait Engine: Send + Sync {
 
     /// Stores a batch. Never waits for a disk.
     fn submit(&self, batch: Batch) -> Submitted;
+
+    /// Removes all that a keyspace holds; may wait. Says whether there was anything. Nothing is written to it any more,
+    /// but for what was on its way. When this returns the removal is as durable as the engine makes anything, and
+    /// interrupted it may have been done in part.
+    ///
+    /// # Errors
+    /// When it may not have been removed, or not durably.
+    fn drop_keyspace(&self, keyspace: KeyspaceId) -> Result<bool, StoreError>;
 
     /// The bytes it takes, about.
     fn size_bytes(&self) -> u64;
@@ -180,6 +188,11 @@ impl EngineKind {
             Self::Memory => Ok(Arc::new(MemoryEngine::default())),
         }
     }
+}
+
+/// Where the keys of a keyspace begin, and where those of the next one do, if there can be one.
+fn keyspace_bounds(keyspace: KeyspaceId) -> ([u8; 4], Option<[u8; 4]>) {
+    (keyspace.0.to_be_bytes(), keyspace.0.checked_add(1).map(u32::to_be_bytes))
 }
 
 /// Collects rows into a page until its limit.

@@ -4,12 +4,15 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use kvorum_node::control::Figures;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::exemplar::Exemplar;
 use prometheus_client::registry::{Registry, Unit};
+use tokio::sync::watch;
 
+use crate::control_loop::Snapshot;
 use crate::engine::{Engine, Figure, FigureKind, Number, Unit as FigureUnit};
 use crate::memory::Shares;
 
@@ -28,6 +31,7 @@ pub(crate) struct Sources {
     /// The log has failed: the node serves no data.
     pub(crate) store_failed: Arc<AtomicBool>,
     pub(crate) memory: Shares,
+    pub(crate) snapshot: watch::Receiver<Snapshot>,
 }
 
 impl Metrics {
@@ -63,6 +67,34 @@ impl Sources {
         if let Some(bytes) = resident_bytes() {
             figures
                 .push(Figure::gauge("kvorum_memory_resident", "Memory of this process", bytes).of(FigureUnit::Bytes));
+        }
+        let Figures { clock_refusals, clock_drifts, clock_offset_ms, in_doubt } = self.snapshot.borrow().figures;
+        figures.extend([
+            Figure::counter(
+                "kvorum_clock_refusals",
+                "Writes that this node did not coordinate because its clock is too far from its peers'",
+                clock_refusals,
+            ),
+            Figure::counter(
+                "kvorum_clock_drift_refusals",
+                "Writes of other coordinators that this node refused because their timestamps lay too far ahead",
+                clock_drifts,
+            ),
+            Figure::gauge(
+                "kvorum_in_doubt",
+                "Whether this node may have lost acknowledged writes, so that it answers no reads",
+                in_doubt.into(),
+            ),
+        ]);
+        if let Some(offset_ms) = clock_offset_ms {
+            figures.push(
+                Figure::gauge(
+                    "kvorum_clock_offset_ms",
+                    "How far the clock is ahead of its peers' median, in milliseconds",
+                    0,
+                )
+                .measured(offset_ms as f64),
+            );
         }
         figures.extend(self.engine.figures());
         figures

@@ -1,5 +1,6 @@
 //! The way between peers: outbound lanes, inbound streams, and the encoding of both.
 
+pub(crate) mod catalog_codec;
 pub(crate) mod codec;
 pub(crate) mod control_codec;
 pub(crate) mod inbound;

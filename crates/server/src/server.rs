@@ -2,16 +2,17 @@
 //! thread, binds the ports, and takes all of it down again.
 
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use kvorum_gossip as gossip;
-use kvorum_node::control::{Founding, SavedState};
+use kvorum_node::control::{Figures, Founding, SavedState};
 use kvorum_node::{
-    ActorId, ClusterId, Control, ControlConfig, Input, MemberMeta, NodeId, Shard, ShardConfig, ShardIndex, StoreError,
-    View,
+    ActorId, ClusterId, Control, ControlConfig, Input, MAX_DRIFT, MemberMeta, NodeId, Secret, Shard, ShardConfig,
+    ShardIndex, StoreError, View,
 };
 use kvorum_wire::v1;
 use tokio::net::TcpListener;
@@ -29,7 +30,10 @@ use crate::config::Config;
 use crate::control_loop::{ControlEvent, ControlLoop, Snapshot};
 use crate::data_dir::{DataDir, DataDirError, FoundingIdentity, Identity};
 use crate::disk_pool::DiskPool;
+use crate::doubt::{self, Circumstances};
+use crate::dropped_data::DroppedData;
 use crate::engine::{Completions, Durability, EngineKind, Expiry, Opening};
+use crate::keyspaces::Changes;
 use crate::kv_service::KvService;
 use crate::mailbox::{Mail, Mailbox};
 use crate::memory::Shares;
@@ -38,8 +42,6 @@ use crate::peer::inbound::PeerService;
 use crate::peer::lane::MAX_MESSAGE;
 use crate::shard_loop::{self, Shared};
 
-/// How far a fresh write's timestamp may lie ahead of the wall clock.
-const MAX_DRIFT: Duration = Duration::from_secs(30);
 /// How long a read waits for the replicas it asked before it asks one more.
 const HEDGE_AFTER: Duration = Duration::from_millis(50);
 /// How long a stopping node lets requests finish.
@@ -107,7 +109,26 @@ pub struct Ready {
 /// When it cannot start, or its store could not be closed.
 pub fn run(config: Config, ready: impl FnOnce(&Ready), stop: impl Future<Output = ()>) -> Result<(), ServerError> {
     let runtime = runtime("kvorum-control")?;
-    runtime.block_on(serve(config, ready, stop))
+    runtime.block_on(async {
+        let data_dir = Arc::new(DataDir::open(&config.data_dir)?);
+        tokio::pin!(stop);
+        let mut ready = Some(ready);
+        loop {
+            let mut told = |it: &Ready| ready.take().into_iter().for_each(|ready| ready(it));
+            match serve(&config, Arc::clone(&data_dir), &mut told, stop.as_mut()).await? {
+                Ended::Stopped => return Ok(()),
+                Ended::TookOver => tracing::info!("starting anew"),
+            }
+        }
+    })
+}
+
+/// Why a node serves no more.
+enum Ended {
+    /// It was told to stop.
+    Stopped,
+    /// It has taken the place of another, and starts anew as that one.
+    TookOver,
 }
 
 fn runtime(name: &str) -> Result<tokio::runtime::Runtime, ServerError> {
@@ -120,6 +141,14 @@ fn runtime(name: &str) -> Result<tokio::runtime::Runtime, ServerError> {
 
 fn random() -> Result<u64, ServerError> {
     getrandom::u64().map_err(|error| ServerError::System { what: "random numbers", why: error.to_string() })
+}
+
+/// A secret for a cluster that is still to be founded.
+fn random_secret() -> Result<Secret, ServerError> {
+    let mut secret = [0; 32];
+    let filled = getrandom::fill(&mut secret);
+    filled.map_err(|error| ServerError::System { what: "random numbers", why: error.to_string() })?;
+    Ok(Secret(secret))
 }
 
 fn millis(time: Duration) -> u64 {
@@ -152,19 +181,23 @@ impl Completions for PostCompletions {
     }
 }
 
-async fn serve(config: Config, ready: impl FnOnce(&Ready), stop: impl Future<Output = ()>) -> Result<(), ServerError> {
-    let data_dir = Arc::new(DataDir::open(&config.data_dir)?);
+async fn serve(
+    config: &Config,
+    data_dir: Arc<DataDir>,
+    ready: &mut dyn FnMut(&Ready),
+    mut stop: Pin<&mut impl Future<Output = ()>>,
+) -> Result<Ended, ServerError> {
     let (client_listener, client) = bind(config.listen, "listen").await?;
     let (peer_listener, peer) = bind(config.peer_listen, "peer-listen").await?;
     let (http_listener, http) = bind(config.http_listen, "http-listen").await?;
 
-    let identity = take_identity(&data_dir, &config)?;
+    let mut saved = data_dir.state()?;
+    let identity = take_identity(&data_dir, config, saved.layout.is_some())?;
     let (me, clock) = (identity.node(), Clock::start());
     let actor = ActorId(random()?);
-    let mut saved = data_dir.state()?;
     let founding = founding(&data_dir, &identity, &mut saved)?;
     let clock_floor = data_dir.ceiling()?;
-    let warnings = warnings(&config);
+    let warnings = warnings(config);
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
@@ -196,10 +229,16 @@ async fn serve(config: Config, ready: impl FnOnce(&Ready), stop: impl Future<Out
             rack: config.rack.as_str().into(),
             weight: config.weight,
             actor,
+            since_ms: clock.now().unix_ms,
             epoch: 0,
+            catalog: 0,
             bytes: 0,
             founding: 0,
+            ceiling: clock_floor,
+            in_doubt: None,
+            all_in_doubt: 0,
         },
+        in_doubt: identity.in_doubt.as_deref().map(Into::into),
         seeds: config.seeds.iter().map(|seed| seed.as_str().into()).collect(),
         saved,
         clock_floor,
@@ -209,9 +248,12 @@ async fn serve(config: Config, ready: impl FnOnce(&Ready), stop: impl Future<Out
     };
     let mut first_effects = Vec::new();
     let control = Control::new(control_config, clock.now(), &mut first_effects);
-    let unpublished = Arc::new(View::new(me, None, None, std::collections::BTreeMap::new(), &config.dc, None));
-    let first_snapshot = Snapshot { view: Arc::clone(&unpublished), serving: false, ready: false };
+    let unpublished =
+        Arc::new(View::new(me, None, None, Arc::default(), std::collections::BTreeMap::new(), &config.dc, None));
+    let first_snapshot =
+        Snapshot { view: Arc::clone(&unpublished), serving: false, ready: false, figures: Figures::default() };
     let (snapshot, mut snapshots) = watch::channel(first_snapshot);
+    let (taking_over, mut took_over) = watch::channel(false);
     let control_loop = ControlLoop {
         me,
         clock,
@@ -221,6 +263,9 @@ async fn serve(config: Config, ready: impl FnOnce(&Ready), stop: impl Future<Out
         events: control_events,
         own: events.clone(),
         snapshot,
+        took_over: taking_over,
+        changes: Changes::new(random()?),
+        dropped_data: DroppedData::new(Arc::clone(&engine)),
         save_failure_told: None,
     };
 
@@ -237,6 +282,7 @@ async fn serve(config: Config, ready: impl FnOnce(&Ready), stop: impl Future<Out
         name: config.name.clone(),
         control: events.clone(),
         snapshot: snapshots.clone(),
+        clock,
         warnings,
         stopped: stopped.clone(),
     };
@@ -271,24 +317,35 @@ async fn serve(config: Config, ready: impl FnOnce(&Ready), stop: impl Future<Out
         engine: Arc::clone(&engine),
         store_failed,
         memory,
+        snapshot: snapshots.clone(),
     });
     let http_router = crate::http::router(snapshots.clone(), stopped.clone(), Arc::new(metrics));
     let http_listener = crate::http::Bounded::new(http_listener);
     let http_task = tokio::spawn(async move { axum::serve(http_listener, http_router).await });
 
-    tokio::pin!(stop);
     let serves = async {
         // The sender lives as long as the control loop, which outlives this.
         let _ = snapshots.wait_for(|snapshot| snapshot.serving).await;
     };
-    let stopped_early = tokio::select! {
-        () = serves => false,
-        () = &mut stop => true,
+    let takes_over = async {
+        let _ = took_over.wait_for(|took_over| *took_over).await;
     };
-    if !stopped_early {
-        ready(&Ready { name: config.name.clone(), id: me, client, peer, http });
-        stop.await;
-    }
+    tokio::pin!(takes_over);
+    let ended_early = tokio::select! {
+        () = serves => None,
+        () = &mut stop => Some(Ended::Stopped),
+        () = &mut takes_over => Some(Ended::TookOver),
+    };
+    let ended = match ended_early {
+        Some(ended) => ended,
+        None => {
+            ready(&Ready { name: config.name.clone(), id: me, client, peer, http });
+            tokio::select! {
+                () = &mut stop => Ended::Stopped,
+                () = &mut takes_over => Ended::TookOver,
+            }
+        }
+    };
 
     tracing::info!("stopping: finishing what is under way");
     let _ = stopping.send(true);
@@ -304,14 +361,17 @@ async fn serve(config: Config, ready: impl FnOnce(&Ready), stop: impl Future<Out
     }
     control_task.abort();
     http_task.abort();
+    // What they hold, ports above all, is free when they are gone.
+    let _ = tokio::join!(control_task, http_task, clients, peers);
     let closed = tokio::task::spawn_blocking(move || engine.close()).await;
     closed.map_err(|error| ServerError::System { what: "to close the store", why: error.to_string() })??;
+    data_dir.change_identity(|identity| identity.stopped_cleanly = true)?;
     tracing::info!("stopped");
-    Ok(())
+    Ok(ended)
 }
 
 /// Finds the node's identity or draws a new one, and counts this start before anything else is done with it.
-fn take_identity(data_dir: &DataDir, config: &Config) -> Result<Identity, ServerError> {
+fn take_identity(data_dir: &DataDir, config: &Config, has_layout: bool) -> Result<Identity, ServerError> {
     let engine = config.engine.to_string();
     let mut identity = match data_dir.identity()? {
         Some(identity) => identity,
@@ -336,7 +396,20 @@ fn take_identity(data_dir: &DataDir, config: &Config) -> Result<Identity, Server
         return Err(DataDirError::Engine { path: data_dir.path().to_owned(), made: identity.engine }.into());
     }
     identity.boot += 1;
+    let store = data_dir.path().join(&engine);
+    let circumstances = Circumstances {
+        engine: config.engine,
+        durability: config.durability,
+        store: &store,
+        has_layout,
+        new_id: random()?,
+        machine: doubt::machine(),
+    };
+    doubt::judge(&mut identity, &circumstances);
     data_dir.save_identity(&identity)?;
+    if config.engine != EngineKind::Memory {
+        doubt::mark_store(&identity, &store)?;
+    }
     Ok(identity)
 }
 
@@ -353,6 +426,7 @@ fn founding(data_dir: &DataDir, identity: &Identity, saved: &mut SavedState) -> 
         partitions: kvorum_ring::Partitions::new(founding.partitions).map_err(damaged)?,
         replication: founding.replication.parse().map_err(damaged)?,
         pair_bytes: founding.pair_bytes,
+        secret: random_secret()?,
     }))
 }
 
@@ -385,6 +459,7 @@ struct Services {
     name: String,
     control: mpsc::Sender<ControlEvent>,
     snapshot: watch::Receiver<Snapshot>,
+    clock: Clock,
     warnings: Vec<String>,
     stopped: watch::Receiver<bool>,
 }
@@ -420,14 +495,14 @@ type Connections = mpsc::Receiver<Accepted>;
 
 /// Serves the connections of one shard thread until the node stops and what was under way is done.
 async fn run_services(services: Services, clients: Connections, peers: Connections) {
-    let Services { name, control, mut snapshot, warnings, mut stopped } = services;
+    let Services { name, control, mut snapshot, clock, warnings, mut stopped } = services;
     let (health, health_service) = tonic_health::server::health_reporter();
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(kvorum_wire::DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
         .expect("the descriptors were compiled with this crate");
-    let admin = AdminService { name, control: control.clone(), snapshot: snapshot.clone(), warnings };
+    let admin = AdminService { name, control: control.clone(), snapshot: snapshot.clone(), clock, warnings };
     let kv = KvServer::new(KvService::new())
         .max_decoding_message_size(MAX_CLIENT_MESSAGE)
         .max_encoding_message_size(MAX_CLIENT_MESSAGE);

@@ -126,6 +126,8 @@ enum SessionKind {
     Stream(Arc<Outbox<v1::Response>>),
     /// A unary call: a batch of one.
     Unary(Option<oneshot::Sender<v1::Response>>),
+    /// A request of the node's own services, which understand the shard's answer.
+    Inquiry(Option<oneshot::Sender<Response>>),
 }
 
 struct Peer {
@@ -284,6 +286,20 @@ impl ShardLoop {
         receiver
     }
 
+    /// One request of the node's own services.
+    pub(crate) fn inquire(&mut self, request: Request) -> oneshot::Receiver<Response> {
+        let (reply, receiver) = oneshot::channel();
+        let session = self.open(SessionKind::Inquiry(Some(reply)));
+        let view = Arc::clone(self.shard.view());
+        if let Some(asking) = self.sessions.get_mut(&session) {
+            let asked = Asked { id: 0, kind: AskedKind::Plain, load: 0 };
+            let from = ClientRef { session, request: asking.asked.insert(asked) as u64 };
+            self.client_request(&view, from, request);
+        }
+        self.run();
+        receiver
+    }
+
     fn reply(&mut self, to: ClientRef, mut response: Response) {
         let thread = ShardIndex((to.session >> 48) as u16);
         if thread != self.index {
@@ -306,8 +322,17 @@ impl ShardLoop {
             session.unread += weight;
             self.unread += weight;
         }
+        if let SessionKind::Inquiry(reply) = &mut session.kind {
+            if let Some(reply) = reply.take() {
+                // The caller may have gone away.
+                let _ = reply.send(response);
+            }
+            self.sessions.remove(&to.session);
+            return;
+        }
         let response = client_codec::response_to_wire(id, partitions, kind == AskedKind::Delete, response);
         match &mut session.kind {
+            SessionKind::Inquiry(_) => unreachable!("it was answered just now"),
             SessionKind::Unary(reply) => {
                 if let Some(reply) = reply.take() {
                     // The caller may have gone away.
@@ -529,8 +554,10 @@ fn response_weight(response: &Response) -> usize {
     const FRAME: usize = 64;
     FRAME
         + match response {
-            Response::Value { record, .. } => record.as_ref().map_or(0, |record| record.as_bytes().len()),
-            Response::Written { .. } => 0,
+            Response::Value { record, context, .. } => {
+                record.as_ref().map_or(0, |record| record.as_bytes().len()) + context.len()
+            }
+            Response::Written { .. } | Response::Why(_) => 0,
             Response::Page { rows, .. } => {
                 rows.iter().map(|(key, record)| key.len() + record.as_bytes().len() + FRAME).sum()
             }

@@ -5,12 +5,13 @@ mod outcome;
 mod scan;
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use kvorum_history::{Action, Expiry, History, Moment, OpId, Outcome};
 use kvorum_node::request::Scan;
-use kvorum_node::{ClientRef, DEFAULT_KEYSPACE, Operation, Request, Response};
+use kvorum_node::{ClientRef, KeyspaceId, Mode, Operation, Request, Response};
 use kvorum_quorum::Level;
 use kvorum_ring::Partitions;
 
@@ -38,6 +39,10 @@ pub(crate) struct Clients {
     hosts: usize,
     keys: Keys,
     partitions: Partitions,
+    keyspace: KeyspaceId,
+    mode: Mode,
+    /// Of the last read of each key in all replicas, and what it handed out.
+    last_reads: BTreeMap<KeyIndex, (OpId, Bytes)>,
     mix: Mix,
     levels: Levels,
     replication: u8,
@@ -58,6 +63,8 @@ struct Session {
     works: bool,
     /// Whether its last scan succeeded, when it has ended.
     scanned: Option<bool>,
+    /// The last read of each key, and the context it handed out.
+    contexts: BTreeMap<KeyIndex, (OpId, Bytes)>,
 }
 
 struct Waiting {
@@ -91,6 +98,9 @@ impl Clients {
             hosts: config.nodes,
             keys: Keys::new(config),
             partitions,
+            keyspace: config.keyspace(),
+            mode: config.mode,
+            last_reads: BTreeMap::new(),
             mix: config.mix,
             levels: config.levels,
             replication: config.replication,
@@ -156,8 +166,15 @@ impl Clients {
         let Levels { read, write } = self.levels;
         match self.keys.draw(&self.mix, &mut self.random) {
             Task::Get(key) => drop(self.get(session, host, key, read, timeout, env)),
-            Task::Put { key, ttl } => drop(self.put(session, host, key, ttl, write, timeout, env)),
-            Task::Delete(key) => drop(self.delete(session, host, key, write, timeout, env)),
+            Task::Put { key, ttl } => {
+                let seen = self.seen(session, key);
+                self.put(session, host, key, ttl, seen, write, timeout, env);
+            }
+            Task::Delete(key) => match (self.mode, self.seen(session, key)) {
+                // A blind deletion deletes what its coordinator holds, and nobody outside can say what that was.
+                (Mode::Causal, None) => drop(self.get(session, host, key, read, timeout, env)),
+                (_, seen) => drop(self.delete(session, host, key, seen, write, timeout, env)),
+            },
             Task::Scan(key) => self.scan(session, host, key, timeout, env),
             Task::List { set } => self.list(session, host, set, timeout, env),
         }
@@ -186,10 +203,12 @@ impl Clients {
         env: &mut Environment,
     ) -> OpId {
         let session = self.newcomer();
-        if self.random.permille(200) {
-            self.delete(session, host, key, level, timeout, env)
+        // Where siblings are kept, only who has seen all of them makes an end of them.
+        let seen = self.last_reads.get(&key).filter(|_| self.mode == Mode::Causal).cloned();
+        if self.random.permille(200) && (self.mode == Mode::Lww || seen.is_some()) {
+            self.delete(session, host, key, seen, level, timeout, env)
         } else {
-            self.put(session, host, key, None, level, timeout, env)
+            self.put(session, host, key, None, seen, level, timeout, env)
         }
     }
 
@@ -198,9 +217,25 @@ impl Clients {
         self.sessions.len() - 1
     }
 
-    fn begin(&mut self, session: usize, host: HostIndex, key: KeyIndex, action: Action, invoked: Moment) -> OpId {
+    fn begin(
+        &mut self,
+        session: usize,
+        host: HostIndex,
+        key: KeyIndex,
+        action: Action,
+        context: Option<OpId>,
+        invoked: Moment,
+    ) -> OpId {
         self.asked.push(host);
-        self.history.begin(session as u64, Arc::clone(self.keys.name(key)), action, None, invoked)
+        self.history.begin(session as u64, Arc::clone(self.keys.name(key)), action, context, invoked)
+    }
+
+    /// What a client's next write of a key rests on: mostly its last read, sometimes nothing.
+    fn seen(&mut self, session: usize, key: KeyIndex) -> Option<(OpId, Bytes)> {
+        if self.mode == Mode::Lww || self.random.permille(200) {
+            return None;
+        }
+        self.sessions[session].contexts.get(&key).cloned()
     }
 
     fn get(
@@ -212,7 +247,7 @@ impl Clients {
         timeout: Duration,
         env: &mut Environment,
     ) -> OpId {
-        let id = self.begin(session, host, key, Action::Get, moment(env.now));
+        let id = self.begin(session, host, key, Action::Get, None, moment(env.now));
         let operation = Operation::Get { key: self.name(key), level: Some(level) };
         self.ask_one(session, host, id, operation, timeout, env)
     }
@@ -224,6 +259,7 @@ impl Clients {
         host: HostIndex,
         key: KeyIndex,
         ttl: Option<Duration>,
+        seen: Option<(OpId, Bytes)>,
         level: Level,
         timeout: Duration,
         env: &mut Environment,
@@ -234,24 +270,30 @@ impl Clients {
         let most_early = 2 * self.max_offset + Duration::from_millis(1);
         let earliest = ttl.map(|ttl| moment((env.now + ttl).saturating_sub(most_early)));
         let expiry = earliest.map(|earliest| Expiry { earliest, latest: Moment(u64::MAX) });
-        let id = self.begin(session, host, key, Action::Put { expiry }, moment(env.now));
+        let (read, context) = seen.unzip();
+        let context = context.unwrap_or_default();
+        let id = self.begin(session, host, key, Action::Put { expiry }, read, moment(env.now));
         let value = value_of(id.0, self.padded, &mut self.random).into();
         let ttl_ms = ttl.map(|ttl| ttl.as_millis() as u64);
-        let operation = Operation::Put { key: self.name(key), value, ttl_ms, level: Some(level) };
+        let operation = Operation::Put { key: self.name(key), value, ttl_ms, level: Some(level), context };
         self.ask_one(session, host, id, operation, timeout, env)
     }
 
+    #[expect(clippy::too_many_arguments, reason = "who asks whom for what, and how")]
     fn delete(
         &mut self,
         session: usize,
         host: HostIndex,
         key: KeyIndex,
+        seen: Option<(OpId, Bytes)>,
         level: Level,
         timeout: Duration,
         env: &mut Environment,
     ) -> OpId {
-        let id = self.begin(session, host, key, Action::Delete, moment(env.now));
-        let operation = Operation::Delete { key: self.name(key), level: Some(level) };
+        let (read, context) = seen.unzip();
+        let id = self.begin(session, host, key, Action::Delete, read, moment(env.now));
+        let context = context.unwrap_or_default();
+        let operation = Operation::Delete { key: self.name(key), level: Some(level), context };
         self.ask_one(session, host, id, operation, timeout, env)
     }
 
@@ -295,7 +337,7 @@ impl Clients {
             env.stats.lost_clients += 1;
             return env.after(delay, Event::Disconnected { to });
         }
-        let request = Request { keyspace: DEFAULT_KEYSPACE, timeout, operation };
+        let request = Request { keyspace: self.keyspace, timeout, operation };
         env.after(delay, Event::Request { host, from: to, request });
         env.after(timeout + PATIENCE, Event::GiveUp { to });
     }
@@ -344,9 +386,12 @@ impl Clients {
                 self.narrow_expiry(id, &response);
                 let wanted = self.wanted(&operation, env);
                 let (outcome, saw) = match self.reads(id) {
-                    true => outcome_of_read(&response, wanted),
+                    true => outcome_of_read(&response, wanted, self.mode),
                     false => (outcome_of_write(&response, wanted), None),
                 };
+                if let (Response::Value { context, .. }, Operation::Get { level, .. }) = (&response, &operation) {
+                    self.remember(session, id, context.clone(), *level == Some(Level::All));
+                }
                 if let Some(saw) = saw {
                     self.history.saw(id, saw);
                 }
@@ -369,6 +414,16 @@ impl Clients {
         self.rest(session, env);
     }
 
+    /// A read has handed out a context.
+    fn remember(&mut self, session: usize, id: OpId, context: Bytes, in_all: bool) {
+        let name = &self.history.operations()[id.0].key;
+        let Some(key) = self.keys.names().iter().position(|known| known == name) else { return };
+        if in_all {
+            self.last_reads.insert(key, (id, context.clone()));
+        }
+        self.sessions[session].contexts.insert(key, (id, context));
+    }
+
     /// How many replicas a request wants; any number will do where a lie says so.
     fn wanted(&self, operation: &Operation, env: &Environment) -> u8 {
         match operation {
@@ -376,6 +431,7 @@ impl Clients {
             Operation::Get { level, .. } | Operation::Put { level, .. } | Operation::Delete { level, .. } => {
                 Levels::count(level.expect("clients name their levels"), self.replication) as u8
             }
+            Operation::Why { .. } => unreachable!("clients do not ask why"),
             Operation::Scan(_) => Levels::count(self.levels.read, self.replication) as u8,
         }
     }
@@ -383,8 +439,8 @@ impl Clients {
     /// The node has told when the value ends, by a clock that is off by no more than all are; who reads it judges by
     /// another.
     fn narrow_expiry(&mut self, id: OpId, response: &Response) {
-        let Response::Written { record, .. } = response else { return };
-        let Some(at) = record.expires_at_ms().map(virtual_time_of) else { return };
+        let Response::Written { expires_at_ms: Some(at), .. } = response else { return };
+        let at = virtual_time_of(*at);
         let earliest = moment(at.saturating_sub(self.max_offset));
         let latest = moment(at + self.max_offset + Duration::from_millis(1));
         self.history.narrow_expiry(id, Expiry { earliest, latest });

@@ -7,12 +7,13 @@
 use core::time::Duration;
 
 use kvorum_lsm::{Compression, Options};
-use kvorum_node::Limits;
+use kvorum_node::{DEFAULT_KEYSPACE, KeyspaceId, Limits, Mode};
 use kvorum_quorum::Level;
 
-use crate::faults::FaultRates;
+use crate::faults::{FaultRates, LosableDisks};
 use crate::random::{Purpose, Random};
 use crate::sabotage::Sabotage;
+use crate::scenario::Scenario;
 use crate::workload::Mix;
 
 /// The most nodes a simulated cluster has.
@@ -39,6 +40,8 @@ pub struct SimConfig {
     pub clients: usize,
     /// How many keys they share; few, so that they collide.
     pub keys: usize,
+    /// What becomes of concurrent versions of a key.
+    pub mode: Mode,
     /// What clients do, and how often.
     pub mix: Mix,
     /// What clients ask for when they read and when they write.
@@ -47,6 +50,9 @@ pub struct SimConfig {
     pub limits: Limits,
     /// How far a node's wall clock may be off, either way, in milliseconds, and jump besides.
     pub clocks: Clocks,
+    /// By how much the clock of each node is off all the time, in milliseconds, instead of what is drawn; 0 where none is
+    /// named.
+    pub skews: Option<Vec<i64>>,
     /// How the storage engine of each node is set up: small, so that everything it does it does often.
     pub engine: Options,
     /// Whether a log takes tens of milliseconds to write a group, so that much is under way when a node dies.
@@ -57,6 +63,8 @@ pub struct SimConfig {
     pub faults: FaultRates,
     /// Of the fault schedule only these happen, by number; all, if none is given.
     pub only_faults: Option<Vec<u32>>,
+    /// What happens in particular.
+    pub scenario: Option<Scenario>,
     /// What the shell does wrong on purpose.
     pub sabotage: Option<Sabotage>,
     /// Whether the run keeps the digest of its trace, by which two runs are compared. It costs half of the time.
@@ -117,6 +125,19 @@ impl Levels {
         (read + write).min(write + write) - all - 1
     }
 
+    /// How many disks may be lost, or set back, so that still no acknowledged write is.
+    ///
+    /// A node that knows what happened is in doubt and answers no reads. Then each write that was acknowledged is known to W less
+    /// so many of the others, which every read of enough of them meets. But it takes writes, and cannot tell their coordinators which version
+    /// is the newest; by as much writes must overlap each other beyond their need. One that does not know answers reads too.
+    pub(crate) fn losable_disks(self, replication: u8) -> LosableDisks {
+        let write = Self::count(self.write, replication);
+        let unknown = self.spare_overlap(replication).max(0) as u32;
+        let known =
+            if unknown > 0 || self.are_strict(replication) { 2 * write - i32::from(replication) - 1 } else { 0 };
+        LosableDisks { known: known.max(0) as u32, unknown }
+    }
+
     /// Whether no read may be stale.
     pub(crate) fn are_strict(self, replication: u8) -> bool {
         self.spare_overlap(replication) >= 0
@@ -132,7 +153,7 @@ impl SimConfig {
         let levels = draw_levels(&mut random);
         let clocks =
             Clocks { max_skew_ms: [0, 50, 400][random.index(3)], max_jump_ms: [0, 0, 500, 20_000][random.index(4)] };
-        let spare = levels.spare_overlap(replication).max(0) as u32;
+        let disks = levels.losable_disks(replication);
         let mut config = Self {
             seed,
             nodes,
@@ -143,15 +164,18 @@ impl SimConfig {
             ticks: 10_000,
             clients: 4 + random.index(5),
             keys: 2 + random.index(7),
+            mode: Mode::Lww,
             mix: Mix::swarm(&mut random),
             levels,
             limits: draw_limits(&mut random),
             clocks,
+            skews: None,
             rough_start: random.permille(250),
             engine: draw_engine(&mut random),
             slow_disks: random.permille(250),
-            faults: FaultRates::swarm(&mut random, spare),
+            faults: FaultRates::swarm(&mut random, disks),
             only_faults: None,
+            scenario: None,
             sabotage: None,
             traced: false,
         };
@@ -159,7 +183,8 @@ impl SimConfig {
             // So many that they would go beyond.
             config.clients = 16 + random.index(25);
         }
-        config
+        // Drawn last, so that the rest of each seed stays as it was.
+        if random.permille(350) { config.with_mode(Mode::Causal) } else { config }
     }
 
     /// The same run with another number of nodes; the replication factor shrinks with them if it must.
@@ -172,8 +197,9 @@ impl SimConfig {
     #[must_use]
     pub fn with_replication(self, replication: u8, nodes: usize) -> Self {
         let mut config = Self { nodes, replication, ..self };
-        let spare = config.levels.spare_overlap(replication).max(0) as u32;
-        config.faults.losable_disks = config.faults.losable_disks.min(spare);
+        let LosableDisks { known, unknown } = config.levels.losable_disks(replication);
+        config.faults.losable_disks.known = config.faults.losable_disks.known.min(known);
+        config.faults.losable_disks.unknown = config.faults.losable_disks.unknown.min(unknown);
         config
     }
 
@@ -182,6 +208,26 @@ impl SimConfig {
     pub fn with_levels(self, levels: Levels) -> Self {
         let (replication, nodes) = (self.replication, self.nodes);
         Self { levels, ..self }.with_replication(replication, nodes)
+    }
+
+    /// The same run in a keyspace of another mode. One that keeps siblings is created when the cluster has been founded.
+    #[must_use]
+    pub fn with_mode(self, mode: Mode) -> Self {
+        let rough_start = self.rough_start && mode == Mode::Lww;
+        let mut config = Self { mode, rough_start, ..self };
+        if mode == Mode::Causal {
+            // Siblings on a node in doubt are seen by nobody, and so made an end of by nobody.
+            config.faults.losable_disks = LosableDisks { known: 0, unknown: 0 };
+        }
+        config
+    }
+
+    /// The keyspace that clients use.
+    pub(crate) fn keyspace(&self) -> KeyspaceId {
+        match self.mode {
+            Mode::Lww => DEFAULT_KEYSPACE,
+            Mode::Causal => KeyspaceId(DEFAULT_KEYSPACE.0 + 1),
+        }
     }
 
     /// Whether clients write long values besides short ones; where bounds are narrow, pairs are of one size.
@@ -196,13 +242,23 @@ impl SimConfig {
 
     /// Whether no read may be stale.
     pub(crate) fn is_strict(&self) -> bool {
-        self.levels.are_strict(self.replication)
+        match self.mode {
+            Mode::Lww => self.levels.are_strict(self.replication),
+            Mode::Causal => self.reads_meet_writes(),
+        }
+    }
+
+    /// Whether every read meets every acknowledged write. Where siblings are kept that is enough: no write has to find
+    /// out which was the newest.
+    pub(crate) fn reads_meet_writes(&self) -> bool {
+        let count = |level| Levels::count(level, self.replication);
+        count(self.levels.read) + count(self.levels.write) > i32::from(self.replication)
     }
 
     /// One replica that answers from what is durable is a linearizable register, unless its values expire. Several are
     /// not: until reads repair, an open write may be seen by one read and not by the next.
     pub(crate) fn judges_linearizability(&self) -> bool {
-        self.replication == 1 && self.mix.expiring_put == 0
+        self.mode == Mode::Lww && self.replication == 1 && self.mix.expiring_put == 0
     }
 
     pub(crate) fn check(&self) {

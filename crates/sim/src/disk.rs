@@ -4,6 +4,7 @@
 use core::mem;
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 use kvorum_lsm::disk::sim::SimDisk;
 use kvorum_lsm::{Batch, Durability};
@@ -28,6 +29,10 @@ pub(crate) struct Disk {
     pub(crate) boot: u64,
     pub(crate) state: SavedState,
     pub(crate) ceiling: Timestamp,
+    pub(crate) in_doubt: Option<Arc<str>>,
+    /// The id of the store that belongs to this node, and the one that the store itself carries, if there is one.
+    store_id: u64,
+    marker: Option<u64>,
     pub(crate) store: Store,
     log: Log,
     files: VecDeque<File>,
@@ -45,6 +50,9 @@ struct Backup {
     boot: u64,
     state: SavedState,
     ceiling: Timestamp,
+    in_doubt: Option<Arc<str>>,
+    store_id: u64,
+    marker: Option<u64>,
     medium: SimDisk,
 }
 
@@ -73,6 +81,7 @@ struct Append {
 pub(crate) enum File {
     State { version: u64, state: SavedState },
     Ceiling(Timestamp),
+    Identity { boot: u64, in_doubt: Option<Arc<str>> },
 }
 
 /// What becomes of a state file.
@@ -96,6 +105,9 @@ impl Disk {
             boot: 0,
             state,
             ceiling: Timestamp::MIN,
+            in_doubt: None,
+            store_id: 0,
+            marker: None,
             store: Store::new(config, host),
             log: Log::new(usize::from(config.shards)),
             files: VecDeque::new(),
@@ -105,6 +117,18 @@ impl Disk {
             slow: 0,
             full: 0,
             backups: BTreeMap::new(),
+        }
+    }
+
+    /// A process starts: counts that, and looks whether the store is the one that belongs to the node, as the real shell
+    /// does. `new_id` is for one that is new.
+    pub(crate) fn begin_boot(&mut self, new_id: u64) {
+        self.boot += 1;
+        if self.marker != Some(self.store_id) {
+            (self.store_id, self.marker) = (new_id, Some(new_id));
+            if self.state.layout.is_some() && self.in_doubt.is_none() {
+                self.in_doubt = Some("its store is gone".into());
+            }
         }
     }
 
@@ -201,7 +225,12 @@ impl Disk {
     /// The oldest state file under way is durable, or has failed; and whether another follows.
     pub(crate) fn end_file(&mut self, outcome: Saving) -> (ControlInput, bool) {
         let file = self.files.pop_front().expect("only a file that was begun ends");
-        let failed = ControlInput::SaveFailed { error: "the disk refused".to_owned() };
+        let version = if let File::State { version, .. } = &file { Some(*version) } else { None };
+        let error = "the disk refused".to_owned();
+        let failed = match &file {
+            File::Identity { .. } => ControlInput::IdentitySaved(Err(error)),
+            File::State { .. } | File::Ceiling(_) => ControlInput::SaveFailed { version, error },
+        };
         let input = match outcome {
             Saving::Done => self.replace(file),
             Saving::Failed => failed,
@@ -222,6 +251,10 @@ impl Disk {
             File::Ceiling(ceiling) => {
                 self.ceiling = ceiling;
                 ControlInput::CeilingSaved(ceiling)
+            }
+            File::Identity { boot, in_doubt } => {
+                (self.boot, self.in_doubt) = (self.boot.max(boot), in_doubt);
+                ControlInput::IdentitySaved(Ok(()))
             }
         }
     }
@@ -253,21 +286,24 @@ impl Disk {
     /// All data is gone, while no process runs. Identity and layout are kept elsewhere.
     pub(crate) fn lose(&mut self) {
         self.ceiling = Timestamp::MIN;
+        self.marker = None;
         self.store.lose();
     }
 
     /// Copies all that is durable, and of the rest what a loss of power would leave.
     pub(crate) fn back_up(&mut self, id: u32) {
-        let Self { boot, ceiling, .. } = *self;
-        let backup = Backup { boot, state: self.state.clone(), ceiling, medium: self.store.copy() };
+        let Self { boot, ceiling, store_id, marker, .. } = *self;
+        let (state, in_doubt) = (self.state.clone(), self.in_doubt.clone());
+        let backup = Backup { boot, state, ceiling, in_doubt, store_id, marker, medium: self.store.copy() };
         self.backups.insert(id, backup);
     }
 
     /// Puts an earlier copy back, while no process runs.
     pub(crate) fn restore(&mut self, id: u32) {
-        let Backup { boot, state, ceiling, medium } =
+        let Backup { boot, state, ceiling, in_doubt, store_id, marker, medium } =
             self.backups.remove(&id).expect("only what was copied comes back");
         (self.boot, self.state, self.ceiling) = (boot, state, ceiling);
+        (self.in_doubt, self.store_id, self.marker) = (in_doubt, store_id, marker);
         self.store.restore(medium);
     }
 

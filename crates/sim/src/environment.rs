@@ -56,7 +56,10 @@ impl Environment {
             id: NodeId(identities.next()),
             address: format!("n{host}:7401").into(),
             life: 0,
-            clock: WallClock::new(shape.below(2 * skew + 1) as i64 - skew as i64),
+            clock: WallClock::new(match (&config.skews, shape.below(2 * skew + 1)) {
+                (Some(skews), _) => skews.get(host).copied().unwrap_or(0),
+                (None, drawn) => drawn as i64 - skew as i64,
+            }),
             paused_until: None,
             put_off: VecDeque::new(),
             held_down: 0,

@@ -8,6 +8,7 @@ use crate::config::SimConfig;
 use crate::event::HostIndex;
 use crate::network::{Cut, HostSet, Weather};
 use crate::random::Random;
+use crate::scenario::Scenario;
 
 /// Something that goes wrong for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,15 +89,23 @@ pub struct FaultRates {
     pub failed_write: u16,
     /// A disk is lost, or an old copy of it restored.
     pub lost_disk: u16,
-    /// How many disks may be lost or restored in all: nothing brings data back yet, so no more than the overlap of the
-    /// quorums can spare.
-    pub losable_disks: u32,
+    /// How many disks may be lost or restored in all: nothing brings data back yet.
+    pub losable_disks: LosableDisks,
     /// Of a thousand saves of a state file, so many fail.
     pub failed_saves_permille: u16,
     /// Of a thousand reads of the store, so many fail.
     pub failed_loads_permille: u16,
     /// Of a thousand requests and of a thousand answers of clients, so many are lost, with their connection.
     pub lost_clients_permille: u16,
+}
+
+/// How many disks may be lost or set back in a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LosableDisks {
+    /// In all. The node of a lost disk knows that.
+    pub known: u32,
+    /// Of these so many may be set back: whether an old copy is found out depends on what peers remember, and no peer may remember enough.
+    pub unknown: u32,
 }
 
 impl FaultRates {
@@ -116,7 +125,7 @@ impl FaultRates {
         failed_sync: 0,
         failed_write: 0,
         lost_disk: 0,
-        losable_disks: 0,
+        losable_disks: LosableDisks { known: 0, unknown: 0 },
         failed_saves_permille: 0,
         failed_loads_permille: 0,
         lost_clients_permille: 0,
@@ -134,7 +143,7 @@ impl FaultRates {
     };
 
     /// Some kinds not at all, others seldom or often.
-    pub(crate) fn swarm(random: &mut Random, losable_disks: u32) -> Self {
+    pub(crate) fn swarm(random: &mut Random, losable_disks: LosableDisks) -> Self {
         let mut weight = |most: u64| if random.permille(500) { 0 } else { 1 + random.below(most) as u16 };
         Self {
             crash: weight(60),
@@ -150,7 +159,7 @@ impl FaultRates {
             failed_sync: weight(20),
             failed_write: weight(20),
             // Where quorums can spare some.
-            lost_disk: if losable_disks > 0 { 20 } else { 0 },
+            lost_disk: if losable_disks.known > 0 { 20 } else { 0 },
             losable_disks,
             failed_saves_permille: weight(80),
             failed_loads_permille: weight(30),
@@ -193,19 +202,31 @@ pub(crate) fn schedule(config: &SimConfig, random: &mut Random, from: Duration, 
         (Kind::FullDisk, rates.full_disk),
         (Kind::FailedSync, rates.failed_sync),
         (Kind::FailedWrite, rates.failed_write),
-        (Kind::LostDisk, if rates.losable_disks > 0 { rates.lost_disk } else { 0 }),
+        (Kind::LostDisk, if rates.losable_disks.known > 0 { rates.lost_disk } else { 0 }),
     ];
-    let (mut schedule, mut at, mut disks) = (Vec::new(), from, 0);
+    let (mut schedule, mut at, mut lost, mut restored) = (Vec::new(), from, 0, 0);
     let mean = rates.mean_gap.as_micros() as u64;
     for id in 0.. {
         at += random.micros(0, 2 * mean);
         let Some(kind) = random.weighted(&kinds).filter(|_| at < until) else { break };
         let (fault, lasts) = draw(kind, config, until - at, random);
-        let loses = matches!(fault, Fault::LostDisk(_) | Fault::RestoredDisk(_));
-        disks += u32::from(loses);
-        if !loses || disks <= rates.losable_disks {
+        let LosableDisks { known, unknown } = rates.losable_disks;
+        let (loses, restores) = (matches!(fault, Fault::LostDisk(_)), matches!(fault, Fault::RestoredDisk(_)));
+        let is_spared = match (loses, restores) {
+            (true, _) => lost + restored < known,
+            (_, true) => lost + restored < known && restored < unknown,
+            _ => true,
+        };
+        if is_spared {
+            lost += u32::from(loses);
+            restored += u32::from(restores);
             schedule.push(Trouble { id, at, lasts, fault });
         }
+    }
+    if config.scenario == Some(Scenario::ClockBeyondTheBound) {
+        let (host, by_ms) = Scenario::RUNAWAY;
+        let (id, at) = (schedule.last().map_or(0, |last: &Trouble| last.id + 1), from + Duration::from_secs(1));
+        schedule.push(Trouble { id, at, lasts: until.saturating_sub(at), fault: Fault::ClockJump { host, by_ms } });
     }
     if let Some(only) = &config.only_faults {
         schedule.retain(|trouble| only.contains(&trouble.id));

@@ -10,6 +10,7 @@
 //! | the loop and the phases of a run | [`World`] |
 //! | what a run looks like | [`SimConfig`], [`Mix`], [`Levels`], [`Clocks`] |
 //! | what goes wrong, and when | [`FaultRates`], [`Fault`], [`Trouble`] |
+//! | what happens in particular | [`Scenario`] |
 //! | what is done wrong on purpose | [`Sabotage`] |
 //! | the verdict | [`Violation`]; the checkers are in `kvorum-history` |
 //! | what it came to | [`Report`], [`Stats`] |
@@ -30,6 +31,7 @@ mod process;
 mod random;
 mod report;
 mod sabotage;
+mod scenario;
 mod shrink;
 mod trace;
 mod verdict;
@@ -38,10 +40,11 @@ pub mod workload;
 mod world;
 
 pub use config::{Clocks, Levels, MOST_NODES, SimConfig};
-pub use faults::{Fault, FaultRates, Trouble};
+pub use faults::{Fault, FaultRates, LosableDisks, Trouble};
 pub use network::{Cut, HostSet, Weather};
 pub use report::{Report, Stats};
 pub use sabotage::Sabotage;
+pub use scenario::Scenario;
 pub use shrink::shrink;
 pub use trace::TraceSink;
 pub use verdict::Violation;

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use kvorum_sim::{MOST_NODES, Report, Sabotage, SimConfig, Stats, TraceSink, World, run, shrink};
+use kvorum_sim::{MOST_NODES, Report, Sabotage, Scenario, SimConfig, Stats, TraceSink, World, run, shrink};
 
 /// How many runs may go into making a bad one smaller.
 const SHRINK_TRIES: u32 = 200;
@@ -54,6 +54,9 @@ struct Options {
     /// Break the simulated shell on purpose, to see it found out
     #[arg(long, value_name = "LIE", value_enum)]
     sabotage: Option<Sabotage>,
+    /// Let this happen besides what the seed draws
+    #[arg(long, value_name = "WHAT", value_enum)]
+    scenario: Option<Scenario>,
     /// Print everything that is delivered and wanted
     #[arg(long, requires = "seed")]
     trace: bool,
@@ -90,6 +93,9 @@ impl Options {
         }
         config.ticks = self.ticks.unwrap_or(config.ticks);
         config.only_faults = self.only_faults.as_ref().map(|ids| ids.0.clone());
+        if let Some(scenario) = self.scenario {
+            config = config.with_scenario(scenario);
+        }
         config.sabotage = self.sabotage;
         config.traced = self.digest;
         config

@@ -64,7 +64,7 @@ pub(crate) struct Process {
 impl Process {
     /// Starts with what the disk holds; its store is open.
     pub(crate) fn start(settings: &Settings, disk: &mut Disk, env: &mut Environment) -> Self {
-        disk.boot += 1;
+        disk.begin_boot(env.identities.next());
         let fresh = ActorId(env.identities.next());
         let actor = if env.sabotage == Some(Sabotage::SameActor) { ActorId(settings.id.0) } else { fresh };
         let name: Arc<str> = format!("n{}", settings.host).into();
@@ -76,12 +76,18 @@ impl Process {
             weight: 1,
             actor,
             epoch: 0,
+            catalog: 0,
             bytes: 0,
             founding: 0,
+            since_ms: env.unix_ms(settings.host),
+            ceiling: disk.ceiling,
+            in_doubt: None,
+            all_in_doubt: 0,
         };
         let config = ControlConfig {
             me: settings.id,
             boot: disk.boot,
+            in_doubt: disk.in_doubt.clone(),
             peer: Address::clone(&settings.address),
             meta,
             seeds: settings.seeds.clone(),
@@ -125,6 +131,11 @@ impl Process {
         process.set_timer(0, env);
         process.let_engine_work(disk, env);
         process
+    }
+
+    /// Whether it says that it may have lost acknowledged writes.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.control.figures().in_doubt
     }
 
     pub(crate) fn is_ready(&self) -> bool {
@@ -278,7 +289,12 @@ impl Process {
         self.set_timer(1 + shard, env);
     }
 
-    pub(crate) fn control_turn(&mut self, input: ControlInput, disk: &mut Disk, env: &mut Environment) {
+    pub(crate) fn control_turn(&mut self, mut input: ControlInput, disk: &mut Disk, env: &mut Environment) {
+        if env.sabotage == Some(Sabotage::ClockUnchecked)
+            && let ControlInput::Message(message) = &mut input
+        {
+            message.clock_ms = env.unix_ms(self.host);
+        }
         env.trace.record(env.now, format_args!("n{} <- {input:?}", self.host));
         let mut effects = Vec::new();
         let now = self.now(env);

@@ -71,6 +71,12 @@ pub struct Stats {
     pub lost_disks: u64,
     /// Disks that were set back to an old copy.
     pub restored_disks: u64,
+    /// Nodes that were in doubt when the faults had ended.
+    pub in_doubt: u64,
+    /// Entries of contexts that nodes pruned.
+    pub pruned: u64,
+    /// Replaced values that were seen again, which pruning excuses.
+    pub shown_again: u64,
     /// Histories of which the search for a linearization gave up.
     pub undecided: u64,
 }
@@ -107,6 +113,9 @@ impl Stats {
             clock_jumps,
             lost_disks,
             restored_disks,
+            in_doubt,
+            pruned,
+            shown_again,
             undecided,
         } = other;
         self.events += events;
@@ -137,6 +146,9 @@ impl Stats {
         self.clock_jumps += clock_jumps;
         self.lost_disks += lost_disks;
         self.restored_disks += restored_disks;
+        self.in_doubt += in_doubt;
+        self.pruned += pruned;
+        self.shown_again += shown_again;
         self.undecided += undecided;
     }
 }
@@ -171,8 +183,8 @@ impl fmt::Display for Stats {
         )?;
         write!(
             f,
-            "disks     {} saves, {} loads and {} logs failed, {} disks lost, {} set back",
-            self.failed_saves, self.failed_loads, self.failed_logs, self.lost_disks, self.restored_disks
+            "disks     {} saves, {} loads and {} logs failed, {} disks lost, {} set back, {} nodes in doubt",
+            self.failed_saves, self.failed_loads, self.failed_logs, self.lost_disks, self.restored_disks, self.in_doubt
         )?;
         if self.undecided > 0 { write!(f, "\nundecided {} linearizations", self.undecided) } else { Ok(()) }
     }
@@ -240,6 +252,10 @@ impl SimConfig {
         if self.replication != said.replication {
             said = said.with_replication(self.replication, self.nodes);
             command.push_str(&format!(" --replication {}", self.replication));
+        }
+        if let Some(scenario) = self.scenario {
+            said = said.with_scenario(scenario);
+            command.push_str(&format!(" --scenario {}", scenario.name()));
         }
         if self.ticks != drawn.ticks {
             command.push_str(&format!(" --ticks {}", self.ticks));

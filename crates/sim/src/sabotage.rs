@@ -29,6 +29,10 @@ pub enum Sabotage {
     ForgottenRecords,
     /// The disk says that it has synced what was appended to a log, and has not.
     UnsyncedLog,
+    /// A node that may have lost acknowledged writes answers reads all the same.
+    DoubtIgnored,
+    /// Nodes are told that their peers' clocks show what their own does, so that none finds out that its own is wrong.
+    ClockUnchecked,
     /// Nodes are not told of the narrow limits that they are held to.
     Unlimited,
 }

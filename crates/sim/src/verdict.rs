@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kvorum_history::boundedness::Exceeded;
+use kvorum_history::causality::{self, Anomaly, Findings};
 use kvorum_history::convergence::Divergence;
 use kvorum_history::durability::{LostWrite, Order, lost_writes};
 use kvorum_history::linearizability::{Stuck, StuckKey, check_history};
 use kvorum_history::quorum::{StaleRead, stale_reads};
 use kvorum_history::tenure::Broken;
 use kvorum_history::{History, Moment, OpId, Operation};
-use kvorum_node::{ActorId, StoredKey};
+use kvorum_node::{ActorId, Mode, StoredKey};
 use kvorum_vclock::Timestamp;
 
 use crate::config::SimConfig;
@@ -25,6 +26,13 @@ pub enum Violation {
     Lost(LostWrite<Arc<str>>),
     /// A read in the time of faults missed a write that was acknowledged before it began, though quorums overlap.
     Stale(StaleRead<Arc<str>>),
+    /// A read of a key that keeps siblings missed an acknowledged one, or showed what had been replaced.
+    Causality(Anomaly<Arc<str>>),
+    /// Records remembered more than the bound of contexts allows.
+    OversizedContexts {
+        /// How many.
+        records: u64,
+    },
     /// A key with one replica did not behave as one register: this read or write cannot have answered as it did.
     NotLinearizable {
         /// It.
@@ -93,10 +101,11 @@ impl Violation {
         match self {
             Self::Lost(_) => "durability",
             Self::Stale(_) => "quorum",
+            Self::Causality(_) => "causality",
             Self::NotLinearizable { .. } => "linearizability",
             Self::Engine { .. } => "engine",
             Self::Divergence(_) => "convergence",
-            Self::Unbounded(_) => "boundedness",
+            Self::Unbounded(_) | Self::OversizedContexts { .. } => "boundedness",
             Self::Tenure(_) => "tenure",
             Self::NotReady { .. } | Self::Unreadable { .. } | Self::Unwritable { .. } => "liveness",
             Self::Unscannable { .. } | Self::Restless | Self::Unfinished { .. } => "liveness",
@@ -109,6 +118,7 @@ impl Violation {
         match self {
             Self::Lost(lost) => lost.witnesses(),
             Self::Stale(stale) => stale.witnesses(),
+            Self::Causality(anomaly) => anomaly.witnesses(),
             Self::NotLinearizable { stuck, around } => {
                 around.iter().chain([stuck]).map(|operation| operation.id).collect()
             }
@@ -123,6 +133,10 @@ impl fmt::Display for Violation {
         match self {
             Self::Lost(lost) => lost.fmt(f),
             Self::Stale(stale) => stale.fmt(f),
+            Self::Causality(anomaly) => anomaly.fmt(f),
+            Self::OversizedContexts { records } => {
+                write!(f, "{records} records were appended whose contexts are larger than they may be")
+            }
             Self::NotLinearizable { stuck, around } => {
                 write!(f, "no order explains {stuck}")?;
                 around.iter().try_for_each(|operation| write!(f, "\n  beside      {operation}"))
@@ -167,6 +181,14 @@ pub(crate) fn judge(
     // reads do, which ask all replicas. Where two writes need not overlap, no coordinator can know what was
     // acknowledged, and clocks order blind writes.
     let strict = config.is_strict();
+    if config.mode == Mode::Causal {
+        let judged = |read: &Operation<Arc<str>>| strict || read.invoked >= calm;
+        let Findings { anomalies, excused } = causality::examine(history, judged, stats.pruned);
+        stats.shown_again += excused.len() as u64;
+        violations.extend(anomalies.into_iter().map(Violation::Causality));
+        judge_watch(watch, violations);
+        return;
+    }
     let mut contradictions = lost_writes(history, if strict { Moment(0) } else { calm }, Order::Versions);
     if strict {
         contradictions.extend(stale_reads(history, |_| true));
@@ -186,8 +208,15 @@ pub(crate) fn judge(
             None => stats.undecided += 1,
         }
     }
+    judge_watch(watch, violations);
+}
+
+fn judge_watch(watch: &Watch, violations: &mut Vec<Violation>) {
     violations.extend(watch.meter.exceeded().iter().cloned().map(Violation::Unbounded));
     violations.extend(watch.tenures.broken().iter().cloned().map(Violation::Tenure));
+    if watch.oversized_contexts > 0 {
+        violations.push(Violation::OversizedContexts { records: watch.oversized_contexts });
+    }
 }
 
 /// The operation that has no place in any order, and what may have to do with it.

@@ -7,7 +7,7 @@ use core::time::Duration;
 use kvorum_history::Moment;
 use kvorum_history::boundedness::Meter;
 use kvorum_history::tenure::Tenures;
-use kvorum_node::{ActorId, Limits, Record, Shard, StoredKey};
+use kvorum_node::{ActorId, CONTEXT_ENTRIES, Limits, Record, Shard, StoredKey};
 use kvorum_vclock::Timestamp;
 
 use crate::config::SimConfig;
@@ -34,12 +34,24 @@ pub(crate) struct Watch {
     slack: u64,
     pub(crate) meter: Meter<Place>,
     pub(crate) tenures: Tenures<ActorId, StoredKey, Timestamp>,
+    replication: u8,
+    /// The most entries that the context of an appended record had.
+    pub(crate) most_context_entries: u64,
+    /// How many records had contexts larger than they may be.
+    pub(crate) oversized_contexts: u64,
 }
 
 impl Watch {
     pub(crate) fn new(config: &SimConfig) -> Self {
         let slack = config.clients * config.most_pair_bytes();
-        Self { slack: slack as u64, meter: Meter::default(), tenures: Tenures::default() }
+        Self {
+            slack: slack as u64,
+            meter: Meter::default(),
+            tenures: Tenures::default(),
+            replication: config.replication,
+            most_context_entries: 0,
+            oversized_contexts: 0,
+        }
     }
 
     /// Looks at a shard after a turn.
@@ -63,6 +75,9 @@ impl Watch {
         record: &Record,
         before: impl FnOnce() -> Option<Record>,
     ) {
+        if record.is_causal() {
+            return self.append_causal(actor, key, record, before().as_ref());
+        }
         if record.dot().actor != actor {
             return;
         }
@@ -73,6 +88,20 @@ impl Watch {
                 before.as_ref().is_some_and(|before| before.dot() >= earlier)
             };
             self.tenures.minted(&actor, key, record.time(), absorbed);
+        }
+    }
+    /// The same for a record that says itself what it has absorbed. How much it remembers is looked at besides.
+    fn append_causal(&mut self, actor: ActorId, key: &StoredKey, record: &Record, before: Option<&Record>) {
+        let reached = before.map_or(Timestamp::MIN, |before| before.context().get(&actor.0));
+        let mine = record.versions().filter(|version| version.dot.actor == actor).map(|version| version.dot.time);
+        if let Some(minted) = mine.max().filter(|time| *time > reached) {
+            self.tenures.minted(&actor, key, minted, |earlier| *earlier <= reached);
+        }
+        let limit = usize::from(self.replication) * CONTEXT_ENTRIES + record.versions().count();
+        let entries = record.context().len();
+        self.most_context_entries = self.most_context_entries.max(entries as u64);
+        if entries > limit {
+            self.oversized_contexts += 1;
         }
     }
 }

@@ -6,9 +6,10 @@ mod heal;
 mod trouble;
 
 use core::time::Duration;
+use std::sync::Arc;
 
 use kvorum_node::control::{Founding, SavedState};
-use kvorum_node::{ClusterId, NodeId};
+use kvorum_node::{CatalogChange, ClusterId, ControlInput, DEFAULT_KEYSPACE, NodeId, Secret};
 use kvorum_ring::{Partitions, Replication};
 
 use crate::SimConfig;
@@ -61,6 +62,7 @@ impl World {
             partitions,
             replication: Replication::PerCentre(config.replication),
             pair_bytes: kvorum_node::DEFAULT_PAIR_BYTES,
+            secret: Secret([7; 32]),
         };
         let cluster = ClusterId(env.identities.next());
         let host = |host: HostIndex| {
@@ -92,6 +94,7 @@ impl World {
             let ready = self.run_until(READY_WITHIN, Self::all_ready);
             self.expect_ready(ready);
         }
+        self.create_keyspace();
         self.live_through_faults();
         let calm = self.heal();
         self.hear_engines();
@@ -108,6 +111,23 @@ impl World {
             history: self.clients.into_history(),
             violations: self.violations,
         }
+    }
+
+    /// Where siblings are kept, an operator creates a keyspace for them, and every node gets to know it.
+    fn create_keyspace(&mut self) {
+        let keyspace = self.config.keyspace();
+        if keyspace == DEFAULT_KEYSPACE {
+            return;
+        }
+        let (name, settings) = (Arc::from("siblings"), Default::default());
+        let change = CatalogChange::Create { name, mode: self.config.mode, settings };
+        let input = ControlInput::ChangeCatalog { ticket: 1, change, timeout: READY_WITHIN };
+        let (process, disk) = self.hosts[0].running();
+        process.control_turn(input, disk, &mut self.env);
+        let known =
+            |host: &Host| host.process.as_ref().is_some_and(|process| process.view().keyspace(keyspace).is_some());
+        let ready = self.run_until(READY_WITHIN, |world| world.hosts.iter().all(known));
+        self.expect_ready(ready);
     }
 
     /// What engines did is counted. What they reported without cause comes first of all violations, for others follow from it.

@@ -4,10 +4,15 @@
 use core::ops::Range;
 use core::time::Duration;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use kvorum_history::quorum::stale_reads;
+use kvorum_history::{Operation, Outcome};
 use kvorum_quorum::Level;
-use kvorum_sim::{Clocks, FaultRates, Levels, Mix, Report, Sabotage, SimConfig, Stats, Violation, run, shrink};
+use kvorum_sim::{
+    Clocks, Fault, FaultRates, Levels, LosableDisks, Mix, Report, Sabotage, Scenario, SimConfig, Stats, Trouble,
+    Violation, run, shrink,
+};
 
 fn assert_clean(report: &Report) {
     assert!(report.violations.is_empty(), "{}", report.complaint());
@@ -31,7 +36,7 @@ fn all_are_clean(seeds: Range<u64>) {
     assert!(total.failed_starts > 20, "{total}");
     assert!(total.pauses > 100 && total.clock_jumps > 50, "{total}");
     assert!(total.failed_saves > 30 && total.failed_loads > 500 && total.failed_logs > 100, "{total}");
-    assert!(total.lost_disks > 3 && total.restored_disks > 3, "{total}");
+    assert!(total.lost_disks > 3 && total.restored_disks > 3 && total.in_doubt > 3, "{total}");
     assert_eq!(total.undecided, 0, "{total}");
 }
 
@@ -130,12 +135,85 @@ fn a_store_that_forgets_what_it_said_to_be_durable_is_found_out() {
     is_found_out(500, &["convergence"], lie(Sabotage::ForgottenRecords));
 }
 
+/// Three replicas, R and W of two, and one disk is lost.
+fn one_disk_of_three_is_lost(config: SimConfig) -> SimConfig {
+    let config =
+        config.with_mode(kvorum_node::Mode::Lww).with_nodes(3).with_replication(3, 3).with_levels(Levels::QUORUM);
+    let losable_disks = LosableDisks { known: 1, unknown: 1 };
+    SimConfig { faults: FaultRates { lost_disk: 20, losable_disks, ..FaultRates::NONE }, ..config }
+}
+
 #[test]
-fn one_disk_more_than_the_quorums_can_spare_is_found_out() {
+fn a_node_in_doubt_that_answers_reads_is_found_out() {
     is_found_out(500, &["durability", "quorum"], |config| {
-        let config = config.with_nodes(3).with_replication(3, 3).with_levels(Levels::QUORUM);
-        let faults = FaultRates { lost_disk: 20, losable_disks: 1, ..FaultRates::NONE };
-        SimConfig { faults, ..config }
+        lie(Sabotage::DoubtIgnored)(one_disk_of_three_is_lost(config))
+    });
+    // Writes to all, reads of one: only reads are endangered, and all disks but one may go.
+    let reads_of_one = |config: SimConfig| {
+        let levels = Levels { read: Level::One, write: Level::All };
+        let config = config.with_mode(kvorum_node::Mode::Lww).with_nodes(3).with_replication(3, 3).with_levels(levels);
+        let losable_disks = LosableDisks { known: 2, unknown: 0 };
+        SimConfig { faults: FaultRates { lost_disk: 20, losable_disks, ..FaultRates::NONE }, ..config }
+    };
+    is_found_out(100, &["durability", "quorum"], |config| lie(Sabotage::DoubtIgnored)(reads_of_one(config)));
+    let mut in_doubt = 0;
+    for seed in 0..50 {
+        let report = run(reads_of_one(SimConfig::from_seed(seed)));
+        assert_clean(&report);
+        in_doubt += report.stats.in_doubt;
+    }
+    assert!(in_doubt > 30, "{in_doubt}");
+}
+
+#[test]
+fn one_disk_more_than_the_writes_can_spare_is_found_out() {
+    // A node in doubt takes writes, and cannot say which version was the newest.
+    is_found_out(500, &["durability", "quorum"], one_disk_of_three_is_lost);
+}
+
+/// 200 seeds of a scenario.
+fn scenario(scenario: Scenario) -> impl Iterator<Item = Report> {
+    (0..200).map(move |seed| run(SimConfig { ticks: 4000, ..SimConfig::from_seed(seed).with_scenario(scenario) }))
+}
+
+#[test]
+fn clocks_off_by_as_much_as_they_may_be_break_no_promise() {
+    let mut total = Stats::default();
+    for report in scenario(Scenario::ClocksAtTheBound) {
+        assert_clean(&report);
+        total.add(&report.stats);
+    }
+    assert!(total.acknowledged > 10_000 && total.crashes > 100, "{total}");
+}
+
+#[test]
+fn a_clock_far_beyond_the_bound_coordinates_nothing_and_harms_nobody() {
+    let (mut refused, mut acknowledged) = (0, 0);
+    for report in scenario(Scenario::ClockBeyondTheBound) {
+        // That the node coordinates again when its clock is mended belongs to that: all keys are written through all nodes.
+        assert_clean(&report);
+        let leaps = |trouble: &&Trouble| matches!(trouble.fault, Fault::ClockJump { .. });
+        let Some(leap) = report.schedule.iter().find(leaps) else { panic!("no clock leaps: {}", report.complaint()) };
+        let (from, until) = (leap.at + Duration::from_millis(600), leap.at + leap.lasts);
+        let meanwhile = |operation: &&Operation<Arc<str>>| {
+            let at = Duration::from_nanos(operation.invoked.0);
+            operation.is_write() && (from..until).contains(&at)
+        };
+        for write in report.history.operations().iter().filter(meanwhile) {
+            let (is_done, beyond) = (matches!(write.outcome, Outcome::Written { .. }), report.asked[write.id.0] == 1);
+            // In a larger cluster it forwards what is not its own.
+            assert!(!(is_done && beyond) || report.config.nodes > 3, "{write}: {}", report.config.replay());
+            acknowledged += usize::from(is_done && !beyond);
+            refused += usize::from(!is_done && beyond);
+        }
+    }
+    assert!(refused > 1000 && acknowledged > 5000, "{refused} refused, {acknowledged} acknowledged elsewhere");
+}
+
+#[test]
+fn a_wrong_clock_that_nobody_checks_is_found_out() {
+    is_found_out(200, &["durability", "quorum", "liveness"], |config| {
+        lie(Sabotage::ClockUnchecked)(config.with_scenario(Scenario::ClockBeyondTheBound))
     });
 }
 

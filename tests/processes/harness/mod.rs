@@ -177,6 +177,8 @@ pub(crate) struct Node {
     directory: PathBuf,
     data: PathBuf,
     flags: Vec<String>,
+    /// Its environment, besides what every test has.
+    pub(crate) variables: Vec<(&'static str, String)>,
     pub(crate) process: Option<Process>,
 }
 
@@ -189,7 +191,8 @@ impl Node {
         let [client, peer, http] = [(); 3].map(|()| format!("127.0.0.1:{}", free_port()));
         let flags = flags.iter().map(ToString::to_string).collect();
         let directory = directory.to_owned();
-        let mut node = Self { name: name.to_owned(), client, http, peer, directory, data, flags, process: None };
+        let (name, variables) = (name.to_owned(), Vec::new());
+        let mut node = Self { name, client, http, peer, directory, data, flags, variables, process: None };
         node.restart();
         node
     }
@@ -215,7 +218,7 @@ impl Node {
             "--http-listen",
             &self.http,
         ]);
-        command.arg("--data-dir").arg(self.data()).args(&self.flags);
+        command.arg("--data-dir").arg(self.data()).args(&self.flags).envs(self.variables.iter().cloned());
         command
     }
 
@@ -235,6 +238,25 @@ impl Node {
     /// Where its data is.
     pub(crate) fn data(&self) -> &Path {
         &self.data
+    }
+
+    /// Another process with its name and flags, on other ports and data; it need not get ready.
+    pub(crate) fn twin(&self, data: PathBuf) -> Self {
+        let [client, peer, http] = [(); 3].map(|()| format!("127.0.0.1:{}", free_port()));
+        let (name, flags, variables) = (self.name.clone(), self.flags.clone(), self.variables.clone());
+        let directory = data.parent().unwrap().to_owned();
+        let mut twin = Self { name, client, http, peer, directory, data, flags, variables, process: None };
+        twin.launch();
+        twin
+    }
+
+    /// A copy of its data as it is at one moment.
+    pub(crate) fn copy_data(&self, to: &Path) {
+        let process = self.process.as_ref().unwrap();
+        process.signal(Signal::STOP);
+        let copied = Command::new("cp").arg("-r").arg(self.data()).arg(to).status();
+        process.signal(Signal::CONT);
+        assert!(copied.unwrap().success());
     }
 
     /// Starts it without waiting.

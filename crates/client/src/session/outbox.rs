@@ -58,8 +58,8 @@ fn weight(operation: &Operation) -> usize {
     const FRAME: usize = 64;
     let content = match operation {
         Operation::Get(get) => get.keyspace.len() + get.key.len(),
-        Operation::Put(put) => put.keyspace.len() + put.key.len() + put.value.len(),
-        Operation::Delete(delete) => delete.keyspace.len() + delete.key.len(),
+        Operation::Put(put) => put.keyspace.len() + put.key.len() + put.value.len() + put.context.len(),
+        Operation::Delete(delete) => delete.keyspace.len() + delete.key.len() + delete.context.len(),
         Operation::Scan(scan) => {
             let after = scan.cursor.as_ref().and_then(|cursor| cursor.after.as_ref());
             scan.keyspace.len() + scan.prefix.len() + after.map_or(0, bytes::Bytes::len)

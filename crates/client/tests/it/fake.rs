@@ -35,6 +35,8 @@ pub(crate) struct Log {
     /// The requests of each message that was not empty.
     pub(crate) messages: Vec<Vec<Operation>>,
     pub(crate) topologies: usize,
+    /// The name and the timeout of each change of a keyspace.
+    pub(crate) changes: Vec<(String, u32)>,
     pub(crate) refused: usize,
     /// Sessions that the client ended, or that broke.
     pub(crate) ended: usize,
@@ -63,6 +65,8 @@ struct Inner {
     door: watch::Sender<Door>,
     topology: Mutex<v1::TopologyResponse>,
     status: Mutex<Result<v1::StatusResponse, Status>>,
+    /// What becomes of every change of a keyspace; none: nothing is ever answered.
+    change: Mutex<Option<Result<v1::Keyspace, Status>>>,
     /// Bumped to break all sessions.
     breaks: watch::Sender<u64>,
     reversed: Mutex<bool>,
@@ -86,6 +90,7 @@ impl Fake {
             door: watch::Sender::new(Door::Open),
             topology: Mutex::default(),
             status: Mutex::new(Ok(v1::StatusResponse::default())),
+            change: Mutex::new(Some(Ok(v1::Keyspace::default()))),
             breaks: watch::Sender::new(0),
             reversed: Mutex::new(false),
         });
@@ -125,6 +130,20 @@ impl Fake {
 
     pub(crate) fn status(&self, status: Result<v1::StatusResponse, Status>) {
         *self.inner.status.lock().unwrap() = status;
+    }
+
+    pub(crate) fn change(&self, change: impl Into<Option<Result<v1::Keyspace, Status>>>) {
+        *self.inner.change.lock().unwrap() = change.into();
+    }
+
+    /// A change of a keyspace, of any kind.
+    async fn changed(&self, name: String, timeout_ms: u32) -> Result<Response<v1::Keyspace>, Status> {
+        self.inner.log.send_modify(|log| log.changes.push((name, timeout_ms)));
+        let change = self.inner.change.lock().unwrap().clone();
+        match change {
+            Some(change) => change.map(Response::new),
+            None => std::future::pending().await,
+        }
     }
 
     pub(crate) fn log(&self) -> watch::Ref<'_, Log> {
@@ -169,7 +188,7 @@ pub(crate) fn done(operation: &Operation) -> Answer {
     match operation {
         Operation::Get(get) => Answer::Get(found(get.key.clone())),
         Operation::Put(put) => {
-            Answer::Put(v1::PutResponse { actor: 1, timestamp: put.value.len() as u64, replicas: None })
+            Answer::Put(v1::PutResponse { actor: 1, timestamp: put.value.len() as u64, ..Default::default() })
         }
         Operation::Delete(_) => Answer::Delete(v1::DeleteResponse::default()),
         Operation::Scan(_) => Answer::Scan(v1::ScanResponse::default()),
@@ -179,7 +198,7 @@ pub(crate) fn done(operation: &Operation) -> Answer {
 pub(crate) fn found(value: bytes::Bytes) -> v1::GetResponse {
     let version = v1::Version { value, actor: 7, timestamp: 3 << 16 | 1, expires_at: Some(9) };
     let replicas = v1::Replicas { wanted: 2, answered: 3, agreed: 1, sloppy: true };
-    v1::GetResponse { versions: vec![version], replicas: Some(replicas) }
+    v1::GetResponse { versions: vec![version], replicas: Some(replicas), context: Default::default() }
 }
 
 pub(crate) fn error(kind: v1::error::Kind) -> Reply {
@@ -293,5 +312,43 @@ impl Admin for Fake {
     async fn topology(&self, _: Request<v1::TopologyRequest>) -> Result<Response<v1::TopologyResponse>, Status> {
         self.inner.log.send_modify(|log| log.topologies += 1);
         Ok(Response::new(self.inner.topology.lock().unwrap().clone()))
+    }
+
+    async fn why(&self, _: Request<v1::WhyRequest>) -> Result<Response<v1::WhyResponse>, Status> {
+        unary()
+    }
+
+    async fn list_keyspaces(
+        &self,
+        _: Request<v1::ListKeyspacesRequest>,
+    ) -> Result<Response<v1::ListKeyspacesResponse>, Status> {
+        let keyspace = self.inner.change.lock().unwrap().clone();
+        let keyspaces = keyspace.and_then(Result::ok).into_iter().collect();
+        Ok(Response::new(v1::ListKeyspacesResponse { keyspaces, version: 9 }))
+    }
+
+    async fn create_keyspace(
+        &self,
+        request: Request<v1::CreateKeyspaceRequest>,
+    ) -> Result<Response<v1::Keyspace>, Status> {
+        let request = request.into_inner();
+        self.changed(request.keyspace.unwrap().name, request.timeout_ms).await
+    }
+
+    async fn alter_keyspace(
+        &self,
+        request: Request<v1::AlterKeyspaceRequest>,
+    ) -> Result<Response<v1::Keyspace>, Status> {
+        let request = request.into_inner();
+        self.changed(request.keyspace.unwrap().name, request.timeout_ms).await
+    }
+
+    async fn drop_keyspace(
+        &self,
+        request: Request<v1::DropKeyspaceRequest>,
+    ) -> Result<Response<v1::DropKeyspaceResponse>, Status> {
+        let request = request.into_inner();
+        self.changed(request.name, request.timeout_ms).await?;
+        Ok(Response::new(v1::DropKeyspaceResponse {}))
     }
 }

@@ -3,6 +3,7 @@
 
 mod cluster;
 mod fake;
+mod keyspaces;
 mod retries;
 mod routing;
 mod scans;

@@ -12,7 +12,7 @@ use core::time::Duration;
 
 use super::Gossip;
 use crate::io::{Effect, Event};
-use crate::member::{Incarnation, Member};
+use crate::member::{Incarnation, Member, Profile};
 use crate::message::{Digest, MAX_ENTRIES, Message, Update};
 
 impl<I, A, M> Gossip<I, A, M>
@@ -80,8 +80,12 @@ where
     fn hear(&mut self, now: Duration, digest: &Digest<I>, out: &mut impl Extend<Effect<I, A, M>>) -> bool {
         let Digest { ref id, incarnation, heartbeat, version } = *digest;
         if *id == self.me.id {
-            self.hear_of_myself(incarnation, heartbeat, version, false, out);
-            return false;
+            // Who it is that speaks in this node's name is worth asking before it is outranked.
+            let is_foreign = self.is_foreign(incarnation, heartbeat, version, false);
+            if is_foreign && version == 0 {
+                self.outrank(incarnation, heartbeat, version, None, out);
+            }
+            return is_foreign && version > 0;
         }
         let has_room = self.has_room();
         let Some(member) = self.others.get_mut(id) else {
@@ -100,8 +104,10 @@ where
         let (incarnation, heartbeat) = (update.incarnation, update.heartbeat);
         let details = update.details.take().filter(|details| details.version > 0);
         if update.id == self.me.id {
-            let version = details.map_or(0, |details| details.version);
-            self.hear_of_myself(incarnation, heartbeat, version, update.left, out);
+            let version = details.as_ref().map_or(0, |details| details.version);
+            if self.is_foreign(incarnation, heartbeat, version, update.left) {
+                self.outrank(incarnation, heartbeat, version, details.map(|details| details.profile), out);
+            }
             return;
         }
         // Also what a zombie says of this node counts: two halves of a cluster that were apart for
@@ -151,31 +157,31 @@ where
         }
     }
 
-    /// Somebody repeats what this node said, or what somebody else says in its name. The latter is
-    /// outranked: only this node knows its record.
-    fn hear_of_myself(
+    /// Whether a record of this node is none that it ever issued. Who has left has no more to say, not even against a
+    /// successor.
+    fn is_foreign(&self, incarnation: Incarnation, heartbeat: u64, version: u64, left: bool) -> bool {
+        let me = &self.me;
+        let unheard_of = heartbeat > me.heartbeat || version > me.version || left;
+        !me.left && (incarnation > me.incarnation || incarnation == me.incarnation && unheard_of)
+    }
+
+    /// Somebody else speaks in this node's name, and is outranked: only this node knows its record.
+    fn outrank(
         &mut self,
         incarnation: Incarnation,
         heartbeat: u64,
         version: u64,
-        left: bool,
+        profile: Option<Profile<A, M>>,
         out: &mut impl Extend<Effect<I, A, M>>,
     ) {
         let me = &mut self.me;
-        let same_life = incarnation == me.incarnation;
-        let unheard_of = heartbeat > me.heartbeat || version > me.version || left;
-        let foreign = incarnation > me.incarnation || same_life && unheard_of;
-        // Who has left has no more to say, not even against a successor.
-        if me.left || !foreign {
-            return;
-        }
         // At the very last incarnation there is none above; a larger heartbeat still shows life.
         if incarnation.0 == u64::MAX {
             me.heartbeat = me.heartbeat.max(heartbeat);
             me.version = me.version.max(version).saturating_add(1);
         }
         me.incarnation = Incarnation(incarnation.0.saturating_add(1));
-        out.extend([Effect::Event(Event::Superseded { incarnation })]);
+        out.extend([Effect::Event(Event::Superseded { incarnation, profile })]);
     }
 }
 

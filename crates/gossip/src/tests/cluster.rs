@@ -297,7 +297,7 @@ fn two_processes_with_one_id_are_both_told() {
     let foreign = super::update(1, 500, 3, 1);
     network.input(0, Input::Message(super::ack2([foreign])));
     network.run_for(SECOND);
-    let superseded = Event::Superseded { incarnation: Incarnation(500) };
+    let superseded = Event::Superseded { incarnation: Incarnation(500), profile: Some(super::profile(1, 0)) };
     assert!(network.log.iter().any(|it| it.1 == 1 && it.2 == superseded));
     assert!(network.node(1).incarnation() > Incarnation(500));
     let theirs = network.node(0).member(&1).map(Member::incarnation);

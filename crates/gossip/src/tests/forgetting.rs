@@ -21,7 +21,7 @@ fn forgetful(seed: u64, n: u32, seeds: &[u32]) -> Network {
 }
 
 /// How often `event` was noted, by anybody.
-fn count(network: &Network, event: &Event<u32>) -> usize {
+fn count(network: &Network, event: &Event<u32, u32, u32>) -> usize {
     network.log.iter().filter(|it| it.2 == *event).count()
 }
 

@@ -7,7 +7,7 @@ use std::vec::Vec;
 use super::{Effects, Node, ack2, address, events, ms, node, profile, update};
 use crate::{Config, Digest, Effect, Event, Evidence, Gossip, Incarnation, Input, Member, Message, State, Update};
 
-fn told(node: &mut Node, now_ms: u64, updates: Vec<Update<u32, u32, u32>>) -> Vec<Event<u32>> {
+fn told(node: &mut Node, now_ms: u64, updates: Vec<Update<u32, u32, u32>>) -> Vec<Event<u32, u32, u32>> {
     let mut out = Vec::new();
     node.handle(ms(now_ms), Input::Message(ack2(updates)), &mut out);
     events(&out)
@@ -319,12 +319,46 @@ fn whoever_speaks_in_its_name_is_outranked() {
         let mut node = node(1, 4, &[], ms(0));
         run_to(&mut node, 1000);
         let incarnation = update.incarnation;
-        assert_eq!(told(&mut node, 1000, vec![update]), [Event::Superseded { incarnation }]);
+        assert_eq!(
+            told(&mut node, 1000, vec![update]),
+            [Event::Superseded { incarnation, profile: Some(profile(1, 0)) }]
+        );
         assert_eq!(node.incarnation(), Incarnation(above));
     }
     let mut node = node(1, 4, &[], ms(0));
     run_to(&mut node, 1000);
     assert_eq!(told(&mut node, 1000, vec![update(1, 4, 0, 1), update(1, 3, 900, 9)]), []);
+}
+
+#[test]
+fn a_digest_in_its_name_is_asked_about_before_it_is_outranked() {
+    let mut node = node(1, 4, &[], ms(0));
+    let syn = |digest| Input::Message(Message::Syn { from: address(2), digests: vec![digest] });
+    let foreign = Digest { id: 1, incarnation: Incarnation(9), heartbeat: 3, version: 2 };
+    let mut out = Vec::new();
+    node.handle(ms(0), syn(foreign), &mut out);
+    let asked = Message::Ack { from: address(1), updates: vec![], wanted: vec![1] };
+    assert_eq!(out, [Effect::Send { to: address(2), message: asked }]);
+    assert_eq!(node.incarnation(), Incarnation(4));
+    assert_eq!(
+        told(&mut node, 0, vec![update(1, 9, 3, 2)]),
+        [Event::Superseded { incarnation: Incarnation(9), profile: Some(profile(1, 0)) }]
+    );
+    assert_eq!(node.incarnation(), Incarnation(10));
+    // Nobody knows more of it.
+    out.clear();
+    node.handle(ms(0), syn(Digest { incarnation: Incarnation(20), version: 0, ..foreign }), &mut out);
+    assert_eq!(events(&out), [Event::Superseded { incarnation: Incarnation(20), profile: None }]);
+    assert_eq!(node.incarnation(), Incarnation(21));
+}
+
+#[test]
+fn an_incarnation_is_raised_and_never_lowered() {
+    let mut node = node(1, 4, &[], ms(0));
+    node.raise(Incarnation(1000));
+    assert_eq!(node.incarnation(), Incarnation(1000));
+    node.raise(Incarnation(7));
+    assert_eq!(node.incarnation(), Incarnation(1000));
 }
 
 #[test]

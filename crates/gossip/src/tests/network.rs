@@ -38,7 +38,7 @@ pub(super) struct Network {
     random: Random,
     seed: u64,
     /// All events, by time and node.
-    pub(super) log: Vec<(Duration, u32, Event<u32>)>,
+    pub(super) log: Vec<(Duration, u32, Event<u32, u32, u32>)>,
     /// All effects, if somebody wants them.
     pub(super) trace: Option<Vec<String>>,
     pub(super) sent: u64,

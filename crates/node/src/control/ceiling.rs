@@ -1,5 +1,6 @@
 //! The clock's durable ceiling: no shard mints a timestamp above it, and it is raised ahead of use. A process that
 //! starts again begins above the ceiling it finds, so timestamps never go back whatever the wall clock does.
+//! Whether the wall clock may be followed is judged by `clock`: a ceiling once raised after a wrong one would stay.
 
 use core::time::Duration;
 

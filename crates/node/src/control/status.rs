@@ -49,6 +49,8 @@ pub struct MemberStatus {
     pub bytes: u64,
     /// How long ago its heartbeat last rose here; none when it never has since this node started.
     pub heartbeat_age: Option<Duration>,
+    /// Whether it may have lost acknowledged writes, and so answers no reads.
+    pub in_doubt: bool,
 }
 
 /// How a member is.
@@ -74,8 +76,12 @@ impl Control {
     #[must_use]
     pub fn status(&self, now: Duration) -> Status {
         let layout = self.layout.as_deref();
-        let mut members: Vec<MemberStatus> =
-            self.gossip.members().map(|member| self.member_status(now, member)).collect();
+        let mut members: Vec<MemberStatus> = self
+            .gossip
+            .members()
+            .filter(|member| !self.is_name_tag(member))
+            .map(|member| self.member_status(now, member))
+            .collect();
         for placed in layout.map(crate::Layout::members).unwrap_or_default() {
             if self.gossip.member(&placed.id).is_none() {
                 let unknown = Address::from("?");
@@ -92,6 +98,7 @@ impl Control {
                     partitions: layout.map_or(0, |layout| layout.share(placed.id)),
                     bytes: 0,
                     heartbeat_age: None,
+                    in_doubt: false,
                 });
             }
         }
@@ -104,6 +111,15 @@ impl Control {
             warnings: self.warnings(&members),
             members,
         }
+    }
+
+    /// Whether it came with a new id and the name of a member, and left when it took that one's place.
+    fn is_name_tag(&self, member: &gossip::Member<NodeId, Address, super::MemberMeta>) -> bool {
+        let named = |layout: &crate::Layout| {
+            layout.index_of(*member.id()).is_none()
+                && layout.members().iter().any(|placed| placed.name == member.profile().meta.name)
+        };
+        member.state() == gossip::State::Left && self.layout.as_deref().is_some_and(named)
     }
 
     fn member_status(
@@ -128,6 +144,7 @@ impl Control {
             partitions: self.layout.as_ref().map_or(0, |layout| layout.share(*member.id())),
             bytes: meta.bytes,
             heartbeat_age: Some(member.heartbeat_age(now)),
+            in_doubt: meta.in_doubt.is_some(),
         }
     }
 
@@ -135,6 +152,21 @@ impl Control {
         let mut warnings = Vec::new();
         if let Some(error) = &self.store_failed {
             warnings.push(format!("{} serves no data: {error}; look at its log, then restart it", self.meta.name));
+        }
+        if let Some(bar) = self.fitness().bar.filter(|_| self.layout.is_some()) {
+            warnings.push(format!("{} serves nothing: {bar}", self.meta.name));
+        }
+        if let Some(fault) = self.clock_fault {
+            warnings.push(fault.account(&self.meta.name));
+        }
+        for member in self.gossip.members() {
+            let meta = &member.profile().meta;
+            if let Some(why) = &meta.in_doubt {
+                warnings.push(format!(
+                    "{} is in doubt: {why}; it takes writes and answers no reads, for it may have lost acknowledged writes",
+                    meta.name
+                ));
+            }
         }
         match self.layout.as_deref() {
             None => warnings.push(format!("not ready: {}", self.view(Duration::ZERO).not_ready_because())),

@@ -2,13 +2,15 @@
 //! merges what they durably hold, and judges expiry only then.
 
 use core::time::Duration;
-use std::cmp::Ordering;
 
+use bytes::Bytes;
 use kvorum_quorum::{self as quorum, Level, Outcome};
 
 use super::put::enough_are_up;
 use super::{AfterDurable, Effect, Origin, Pending, Preference, Shard, StoreError, emit};
-use crate::{Failure, FailureKind, Message, NodeId, Now, Op, Record, Replicas, Response, StoredKey};
+use crate::{
+    Failure, FailureKind, KeyspaceId, Message, NodeId, Now, Op, Record, Replicas, Response, StoredKey, context, record,
+};
 
 #[derive(Debug)]
 pub(super) struct Get {
@@ -30,17 +32,13 @@ impl Get {
     }
 
     fn merge(&mut self, record: Option<Record>) {
-        let order = match (&record, &self.newest) {
-            (Some(record), Some(newest)) => record.precedence(newest),
-            (Some(_), None) => Ordering::Greater,
-            (None, Some(_)) => Ordering::Less,
-            (None, None) => Ordering::Equal,
-        };
-        match order {
-            Ordering::Greater => (self.newest, self.agreed) = (record, 1),
-            Ordering::Equal => self.agreed += 1,
-            Ordering::Less => {}
+        let merged = record::merge(self.newest.clone(), record.clone());
+        if merged != self.newest {
+            // Nobody who answered before holds this.
+            self.agreed = 0;
         }
+        self.agreed += u8::from(merged == record);
+        self.newest = merged;
     }
 }
 
@@ -56,7 +54,7 @@ impl Shard {
         deadline: Duration,
         out: &mut impl Extend<Effect>,
     ) {
-        let (tally, decisions) = match self.start_read(now, &place, level, deadline) {
+        let (tally, decisions) = match self.start_read(now, &place, key.keyspace(), level, deadline) {
             Ok(started) => started,
             Err(failure) => return self.answer(origin, Response::Failed(failure), out),
         };
@@ -70,12 +68,14 @@ impl Shard {
         &mut self,
         now: Now,
         place: &Preference,
+        keyspace: KeyspaceId,
         level: Option<Level>,
         deadline: Duration,
     ) -> Result<(quorum::Read, Vec<quorum::Effect>), Failure> {
-        let requirement = place.requirement(level)?;
+        let settings = self.view.keyspace(keyspace).map(|keyspace| keyspace.settings).unwrap_or_default();
+        let requirement = place.requirement(level, settings.read, settings.min_read)?;
         enough_are_up("read", place, &requirement)?;
-        let (all, down) = (place.all(), place.down());
+        let (all, down) = (place.all(), place.unreadable());
         let mut decisions = core::mem::take(&mut self.decisions);
         let hedge = Some(self.hedge_after);
         let tally = quorum::Read::start(now.elapsed, requirement, all, down, deadline, hedge, &mut decisions);
@@ -98,7 +98,9 @@ impl Shard {
     fn send_get(&mut self, now: Now, op: Op, replica: usize, out: &mut impl Extend<Effect>) {
         let Some(Pending::Get(get)) = self.ops.get_mut(op) else { return };
         let key = get.key.clone();
-        if get.place.is_me(replica) {
+        if get.place.is_me(replica) && self.view.fitness().in_doubt {
+            self.get_store_failed(now, op, out);
+        } else if get.place.is_me(replica) {
             match self.overlay.newest(&key) {
                 Some(_) if self.log.failure().is_some() => self.get_store_failed(now, op, out),
                 Some((record, seq)) => {
@@ -113,16 +115,20 @@ impl Shard {
         }
     }
 
-    pub(super) fn get_loaded(
+    /// This node's own copy has been read, or cannot be.
+    pub(super) fn local_read(
         &mut self,
         now: Now,
         op: Op,
         result: Result<Option<Record>, StoreError>,
         out: &mut impl Extend<Effect>,
     ) {
-        match result {
-            Ok(record) => self.get_answered(now, op, 0, record, out),
-            Err(_) => self.get_store_failed(now, op, out),
+        match (self.ops.get_mut(op), result) {
+            (Some(Pending::Why(_)), result) => {
+                self.why_answered(op, 0, result.map_err(|error| error.to_string()), out);
+            }
+            (_, Ok(record)) => self.get_answered(now, op, 0, record, out),
+            (_, Err(_)) => self.get_store_failed(now, op, out),
         }
     }
 
@@ -131,7 +137,8 @@ impl Shard {
         self.get_voted(now, op, quorum::Input::Error { replica: 0 }, out);
     }
 
-    pub(super) fn get_reply(
+    /// A replica tells what it holds.
+    pub(super) fn read_reply(
         &mut self,
         now: Now,
         node: NodeId,
@@ -139,7 +146,11 @@ impl Shard {
         record: Option<Record>,
         out: &mut impl Extend<Effect>,
     ) {
-        let Some(Pending::Get(get)) = self.ops.get_mut(op) else { return };
+        let get = match self.ops.get_mut(op) {
+            Some(Pending::Get(get)) => get,
+            Some(Pending::Why(_)) => return self.why_reply(node, op, record, out),
+            _ => return,
+        };
         let Some(replica) = get.place.position_of(node) else { return };
         self.get_answered(now, op, replica, record, out);
     }
@@ -186,12 +197,21 @@ impl Shard {
         let response = match outcome {
             Outcome::Reached => {
                 let replicas = read_replicas(&get.tally, get.agreed);
-                let live = get.newest.filter(|record| record.live_value(now.unix_ms).is_some());
-                Response::Value { record: live, replicas }
+                let context = self.seal_context(&get.key, get.newest.as_ref());
+                let record = get.newest.filter(|record| record.is_live(now.unix_ms));
+                Response::Value { record, context, as_of_ms: now.unix_ms, replicas }
             }
             Outcome::Impossible | Outcome::TimedOut => self.read_failure(now, &get.place, &get.tally, outcome, out),
         };
         self.answer(get.origin, response, out);
+    }
+
+    /// What a reader of the record has seen, as clients hold it; to have found nothing is something too. Empty while the
+    /// cluster's secret is not known here.
+    fn seal_context(&self, key: &StoredKey, record: Option<&Record>) -> Bytes {
+        let Some(charter) = self.view.catalog.charter() else { return Bytes::new() };
+        let seen = record.map(Record::context).unwrap_or_default();
+        context::seal(&charter.secret, key, &seen)
     }
 
     /// What a read or scan says when too few replicas answered.

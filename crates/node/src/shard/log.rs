@@ -115,7 +115,7 @@ impl Shard {
             match then {
                 AfterDurable::Vote(op) => self.put_voted(now, op, quorum::Input::Answer { replica: 0 }, out),
                 AfterDurable::WriteReply { to, op, newest } => self.send(to, Message::WriteReply { op, newest }, out),
-                AfterDurable::LocalRead { op, record } => self.get_answered(now, op, 0, Some(record), out),
+                AfterDurable::LocalRead { op, record } => self.local_read(now, op, Ok(Some(record)), out),
                 AfterDurable::ReadReply { to, op, record } => {
                     self.send(to, Message::ReadReply { op, record: Some(record) }, out);
                 }
@@ -134,7 +134,7 @@ impl Shard {
         while let Some(then) = self.log.next_due(LogSeq(u64::MAX)) {
             match then {
                 AfterDurable::Vote(op) => self.put_voted(now, op, quorum::Input::Error { replica: 0 }, out),
-                AfterDurable::LocalRead { op, .. } => self.get_store_failed(now, op, out),
+                AfterDurable::LocalRead { op, .. } => self.local_read(now, op, Err(error.clone()), out),
                 AfterDurable::WriteReply { to, op, .. } | AfterDurable::ReadReply { to, op, .. } => {
                     let failure =
                         Failure::new(FailureKind::Rejected, format!("{}: {error}", self.view.name_of(self.me.node)));

@@ -121,7 +121,8 @@ impl Overlay {
                 let Slot::Newest { record: before, .. } = slot.get() else {
                     panic!("a write appends only once the stored record is known");
                 };
-                assert!(record.precedence(before).is_gt(), "a record is replaced by newer ones only");
+                assert!(record != *before, "a record is replaced by newer ones only");
+                debug_assert!(record.covers(before), "a record is replaced by what has absorbed it");
                 slot.insert(Slot::Newest { record, seq });
             }
             Entry::Vacant(slot) => {

@@ -76,20 +76,41 @@ impl Preference {
         (0..self.len).filter(|position| !self.replica(*position).up).collect()
     }
 
-    /// What a level asks of these replicas.
-    pub(super) fn requirement(&self, level: Option<Level>) -> Result<Requirement, Failure> {
-        let level = level.unwrap_or_else(|| self.view.default_level());
+    /// Who is asked for no read while others suffice.
+    pub(super) fn unreadable(&self) -> ReplicaSet {
+        let is_readable = |replica: Replica| replica.up && !replica.in_doubt;
+        (0..self.len).filter(|position| !is_readable(self.replica(*position))).collect()
+    }
+
+    /// What a level asks of these replicas; without one, the keyspace's own, or a majority. `minimum` is the least that
+    /// the keyspace allows.
+    pub(super) fn requirement(
+        &self,
+        level: Option<Level>,
+        own: Option<Level>,
+        minimum: u8,
+    ) -> Result<Requirement, Failure> {
+        let level = level.or(own).unwrap_or_else(|| self.view.default_level());
         let mut centres = [0; 64];
         let len = self.len.min(centres.len());
         for (position, centre) in centres.iter_mut().enumerate().take(len) {
             *centre = self.replica(position).centre;
         }
-        Requirement::resolve(level, &centres[..len], self.view.local_centre()).map_err(|error| match error {
+        let requirement = Requirement::resolve(level, &centres[..len], self.view.local_centre());
+        let requirement = requirement.map_err(|error| match error {
             quorum::Error::TooFewReplicas { .. } => {
                 Failure::new(FailureKind::Invalid, format!("{error}; ask for less"))
             }
             error => Failure::new(FailureKind::Invalid, error.to_string()),
-        })
+        })?;
+        if requirement.minimum() < usize::from(minimum) {
+            let message = format!(
+                "the level {level} asks {} replicas, but the keyspace demands at least {minimum}; ask for more",
+                requirement.minimum()
+            );
+            return Err(Failure::new(FailureKind::Invalid, message));
+        }
+        Ok(requirement)
     }
 
     /// Who is up, for an error message: `n1 is up, n2 is down`.
@@ -110,6 +131,7 @@ impl Preference {
             match () {
                 () if answered.contains(position) => format!("{name} answered"),
                 () if !replica.up => format!("{name} is down"),
+                () if failed.contains(position) && replica.in_doubt => format!("{name} is in doubt"),
                 () if failed.contains(position) => format!("{name} failed"),
                 () => format!("{name} {silent}"),
             }

@@ -5,30 +5,63 @@
 //! 3. Each replica answers when it is durable there, with the newest dot it holds. If one of W answers exceeds the
 //!    minted one, the write has lost against a version that may have been acknowledged before it began: the
 //!    coordinator mints again above the newest of them, once, and sends again before it acknowledges.
+//!    In a `causal` keyspace nothing is lost against: the version is added to the siblings that its context does not
+//!    cover, and replicas keep both.
 //! 4. Reached: the client is told. Not reached: it is *indeterminate*, for a dot was minted; *rejected* is said only
 //!    before that.
 
 use core::time::Duration;
-use std::cmp::Ordering;
 
 use bytes::Bytes;
 use kvorum_quorum::{self as quorum, Level, Outcome, ReplicaSet, Requirement};
-use kvorum_vclock::{Dot, Timestamp};
+use kvorum_vclock::{Context, Dot, Timestamp};
 
 use super::{AfterDurable, Base, Effect, Origin, Pending, Preference, Report, Shard, StoreError, Waiter, emit};
 use crate::{
-    ActorId, Failure, FailureKind, Message, NodeId, Now, Op, PeerShard, Record, Replicas, Response, StoredKey,
+    ActorId, Failure, FailureKind, Keyspace, Message, Mode, NodeId, Now, Op, PeerShard, Record, Replicas, Response,
+    StoredKey, Unwritable, context, record,
 };
 
 const LATE_DISK: &str = "cannot write: this node's disk did not answer in time; retry";
 
-/// What is to be written.
+/// What a client wants written.
 #[derive(Debug)]
-pub(super) struct Intent {
+pub(super) struct Asked {
     pub(super) key: StoredKey,
     /// `None` deletes.
     pub(super) value: Option<Bytes>,
-    pub(super) expires_at_ms: Option<u64>,
+    pub(super) lifetime: Lifetime,
+    /// As the client holds it.
+    pub(super) context: Bytes,
+}
+
+/// How long a value lives.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Lifetime {
+    /// A deletion has no end.
+    None,
+    /// In milliseconds; as long as the keyspace says when none is given, for ever when 0.
+    Asked(Option<u64>),
+}
+
+impl Lifetime {
+    fn expires_at_ms(self, keyspace: &Keyspace, unix_ms: u64) -> Option<u64> {
+        let Self::Asked(asked) = self else { return None };
+        let ttl_ms = asked.or(keyspace.settings.ttl_ms).filter(|ttl_ms| *ttl_ms > 0);
+        ttl_ms.map(|ttl_ms| unix_ms.saturating_add(ttl_ms))
+    }
+}
+
+/// What is to be written.
+#[derive(Debug)]
+struct Intent {
+    key: StoredKey,
+    mode: Mode,
+    /// `None` deletes.
+    value: Option<Bytes>,
+    expires_at_ms: Option<u64>,
+    /// What the client has seen; none if it writes blindly.
+    context: Option<Context<u64>>,
 }
 
 #[derive(Debug)]
@@ -48,11 +81,39 @@ enum Stage {
     Loading(Requirement),
     Writing {
         tally: quorum::Write,
+        /// The version that was minted.
+        dot: Dot<ActorId>,
         record: Record,
         /// The newest version above the record that a replica has told of, and who has one.
         newer: Option<Timestamp>,
         ahead: ReplicaSet,
     },
+}
+
+impl Intent {
+    /// The record to store, and how many entries of its context were pruned. The value then lives in it, and the slice of
+    /// the receive buffer is let go.
+    fn record(
+        &mut self,
+        stored: Option<&Record>,
+        dot: Dot<ActorId>,
+        max_bytes: usize,
+    ) -> Result<(Record, usize), Unwritable> {
+        match self.mode {
+            Mode::Lww => {
+                let record = Record::lww(dot, self.value.as_deref(), self.expires_at_ms);
+                self.value = record.versions().next().and_then(|version| version.value);
+                Ok((record, 0))
+            }
+            Mode::Causal => {
+                // Who deletes blindly means what is there, as far as this node knows.
+                let here = || stored.filter(|_| self.value.is_none()).map(Record::context);
+                let context = self.context.take().or_else(here).unwrap_or_default();
+                let value = self.value.take();
+                Record::causal(stored, &context, dot, value.as_deref(), self.expires_at_ms, max_bytes)
+            }
+        }
+    }
 }
 
 impl Put {
@@ -70,21 +131,51 @@ impl Shard {
         now: Now,
         origin: Origin,
         place: Preference,
-        intent: Intent,
+        asked: Asked,
         level: Option<Level>,
         deadline: Duration,
         out: &mut impl Extend<Effect>,
     ) {
-        let requirement = match place.requirement(level) {
-            Ok(requirement) => requirement,
+        let (intent, requirement) = match self.prepare_put(now, &place, asked, level) {
+            Ok(prepared) => prepared,
             Err(failure) => return self.answer(origin, Response::Failed(failure), out),
         };
-        if let Err(failure) = enough_are_up("write", &place, &requirement) {
-            return self.answer(origin, Response::Failed(failure), out);
-        }
         let stage = Stage::Loading(requirement);
         let op = self.ops.insert(Pending::Put(Put { origin, place, intent, deadline, lost_to: None, stage }));
         self.put_when_known(now, op, out);
+    }
+
+    /// What can be checked before anything is read.
+    fn prepare_put(
+        &self,
+        now: Now,
+        place: &Preference,
+        asked: Asked,
+        level: Option<Level>,
+    ) -> Result<(Intent, Requirement), Failure> {
+        let Asked { key, value, lifetime, context } = asked;
+        let keyspace = self.view.keyspace(key.keyspace()).expect("a request is admitted only for a keyspace there is");
+        let requirement = place.requirement(level, keyspace.settings.write, keyspace.settings.min_write)?;
+        enough_are_up("write", place, &requirement)?;
+        let context = self.open_context(&key, &context)?;
+        let expires_at_ms = lifetime.expires_at_ms(keyspace, now.unix_ms);
+        Ok((Intent { key, mode: keyspace.mode, value, expires_at_ms, context }, requirement))
+    }
+
+    /// Reads a context as a client holds it.
+    fn open_context(&self, key: &StoredKey, token: &[u8]) -> Result<Option<Context<u64>>, Failure> {
+        match self.view.catalog.charter() {
+            _ if token.is_empty() => Ok(None),
+            Some(charter) => context::open(&charter.secret, key, token)
+                .map(Some)
+                .map_err(|bad| Failure::new(FailureKind::Invalid, bad.to_string())),
+            None => {
+                let name = self.view.name_of(self.me.node);
+                let message =
+                    format!("{name} has not learned the cluster's secret yet, by which it knows a context; retry");
+                Err(Failure::new(FailureKind::Rejected, message))
+            }
+        }
     }
 
     /// Goes on as soon as the stored record is known.
@@ -93,7 +184,7 @@ impl Shard {
         let key = put.intent.key.clone();
         self.deadlines.add(now.elapsed, put.deadline, op);
         match self.overlay.base_for(&key, Waiter::Put(op)) {
-            Base::Known(stored, _) => self.put_above(now, op, Some(stored.time()), out),
+            Base::Known(stored, _) => self.put_above(now, op, Some(&stored), out),
             Base::Waiting => {}
             Base::Unknown => self.load_base(key, out),
         }
@@ -127,7 +218,7 @@ impl Shard {
                 None => (stored.clone(), None),
             };
             match waiter {
-                Waiter::Put(op) => self.put_above(now, op, newest.map(|record| record.time()), out),
+                Waiter::Put(op) => self.put_above(now, op, newest.as_ref(), out),
                 Waiter::Replica { from, op, record } => {
                     self.replica_merge(from, op, &key, record, newest, durable_at, out);
                 }
@@ -139,7 +230,7 @@ impl Shard {
     fn base_unreadable(&mut self, waiters: Vec<Waiter>, error: &StoreError, out: &mut impl Extend<Effect>) {
         for waiter in waiters {
             match waiter {
-                Waiter::Put(op) => self.put_refused(op, format!("cannot write: {error}"), out),
+                Waiter::Put(op) => self.put_rejected(op, format!("cannot write: {error}"), out),
                 Waiter::Replica { from, op, .. } => {
                     let message = format!("{}: {error}", self.view.name_of(self.me.node));
                     let failure = Failure::new(error.kind(), message);
@@ -150,37 +241,51 @@ impl Shard {
     }
 
     /// Mints a dot above what is stored, and sends the record everywhere at once.
-    fn put_above(&mut self, now: Now, op: Op, stored: Option<Timestamp>, out: &mut impl Extend<Effect>) {
+    fn put_above(&mut self, now: Now, op: Op, stored: Option<&Record>, out: &mut impl Extend<Effect>) {
         let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
         let Stage::Loading(requirement) = &put.stage else {
             unreachable!("a write waits for the stored record before it mints");
         };
         if now.elapsed >= put.deadline {
-            return self.put_refused(op, LATE_DISK.to_owned(), out);
+            return self.put_rejected(op, LATE_DISK.to_owned(), out);
         }
         put.place.refresh(&self.view);
         if let Err(failure) = enough_are_up("write", &put.place, requirement) {
-            return self.put_refused(op, failure.message, out);
+            return self.put_refused(op, failure, out);
         }
-        let above = stored.max(put.lost_to).unwrap_or(Timestamp::MIN);
-        let time = match self.clock.mint_above(above, now.unix_ms) {
+        let seen = put.intent.context.iter().flat_map(Context::iter).map(|(_, time)| time).max();
+        let above = stored.map(Record::time).max(put.lost_to).max(seen).unwrap_or(Timestamp::MIN);
+        let minted = match (self.clock.mint_above(above, now.unix_ms), put.intent.mode) {
+            // Siblings are told apart by their dots alone, so one from the future must not keep others from being written.
+            (Err(kvorum_vclock::Error::ClockDrift { .. }), Mode::Causal) => self.clock.mint(now.unix_ms),
+            (minted, _) => minted,
+        };
+        let time = match minted {
             Ok(time) => time,
             Err(error) => {
                 if let kvorum_vclock::Error::CeilingReached { needed } = error {
                     emit(out, Effect::Report(Report::CeilingNeeded(needed)));
                 }
-                return self.put_refused(op, format!("cannot write: this node's clock: {error}"), out);
+                return self.put_rejected(op, format!("cannot write: this node's clock: {error}"), out);
             }
         };
         let requirement = requirement.clone();
         let dot = Dot { time, actor: self.actor };
-        let record = Record::lww(dot, put.intent.value.as_deref(), put.intent.expires_at_ms);
-        // The value now lives in the record; the slice of the receive buffer is let go.
-        put.intent.value = record.value();
+        let max_bytes = self.view.layout.as_ref().map_or(0, |layout| layout.sibling_bytes());
+        let record = match put.intent.record(stored, dot, max_bytes) {
+            Ok((record, 0)) => record,
+            Ok((record, pruned)) => {
+                emit(out, Effect::Report(Report::Pruned { entries: pruned }));
+                record
+            }
+            Err(error) => {
+                return self.put_refused(op, Failure::new(FailureKind::Precondition, error.to_string()), out);
+            }
+        };
         let (all, down) = (put.place.all(), put.place.down());
         let mut decisions = core::mem::take(&mut self.decisions);
         let tally = quorum::Write::start(now.elapsed, requirement, all, down, put.deadline, &mut decisions);
-        put.stage = Stage::Writing { tally, record, newer: None, ahead: ReplicaSet::EMPTY };
+        put.stage = Stage::Writing { tally, dot, record, newer: None, ahead: ReplicaSet::EMPTY };
         self.carry_out_put(now, op, decisions, out);
     }
 
@@ -191,21 +296,26 @@ impl Shard {
         // Answers to the first try say nothing of the second: under the new name they are ignored.
         let op = self.ops.rename(op);
         match self.log.failure() {
-            Some(error) => self.put_refused(op, format!("cannot write: {error}"), out),
+            Some(error) => self.put_rejected(op, format!("cannot write: {error}"), out),
             None => self.put_when_known(now, op, out),
         }
     }
 
+    fn put_rejected(&mut self, op: Op, why: String, out: &mut impl Extend<Effect>) {
+        self.put_refused(op, Failure::new(FailureKind::Rejected, why), out);
+    }
+
     /// Ends a write that waits for the stored record. It is certainly not applied, unless this is its second try.
-    fn put_refused(&mut self, op: Op, why: String, out: &mut impl Extend<Effect>) {
+    fn put_refused(&mut self, op: Op, failure: Failure, out: &mut impl Extend<Effect>) {
         let Some(Pending::Put(put)) = self.ops.remove(op) else { return };
         assert!(matches!(put.stage, Stage::Loading(_)), "a write that was sent is not refused any more");
         let failure = match put.lost_to {
-            None => Failure::new(FailureKind::Rejected, why),
+            None => failure,
             Some(_) => Failure::new(
                 FailureKind::Indeterminate,
                 format!(
-                    "indeterminate: the write met a newer version and was not sent again: {why}; read before you retry"
+                    "indeterminate: the write met a newer version and was not sent again: {}; read before you retry",
+                    failure.message
                 ),
             ),
         };
@@ -223,8 +333,8 @@ impl Shard {
     ) {
         let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
         let Some(replica) = put.place.position_of(node) else { return };
-        let Stage::Writing { record, newer, ahead, .. } = &mut put.stage else { return };
-        if newest > record.dot() {
+        let Stage::Writing { dot, newer, ahead, .. } = &mut put.stage else { return };
+        if newest > *dot && put.intent.mode == Mode::Lww {
             *newer = (*newer).max(Some(newest.time));
             ahead.insert(replica);
         }
@@ -253,7 +363,7 @@ impl Shard {
         match &mut put.stage {
             Stage::Loading(_) => {
                 self.overlay.forget_waiter(&put.intent.key, op);
-                self.put_refused(op, LATE_DISK.to_owned(), out);
+                self.put_rejected(op, LATE_DISK.to_owned(), out);
             }
             Stage::Writing { tally, .. } => {
                 let mut decisions = core::mem::take(&mut self.decisions);
@@ -275,13 +385,13 @@ impl Shard {
 
     fn send_put(&mut self, op: Op, replica: usize, out: &mut impl Extend<Effect>) {
         let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
-        let Stage::Writing { record, .. } = &put.stage else { unreachable!("a tally exists") };
-        let (key, record) = (put.intent.key.clone(), record.clone());
+        let Stage::Writing { dot, record, .. } = &put.stage else { unreachable!("a tally exists") };
+        let (key, record, minted) = (put.intent.key.clone(), record.clone(), Some(dot.time));
         if put.place.is_me(replica) {
             self.append(&key, &record, AfterDurable::Vote(op), out);
         } else {
             let (node, tag) = put.place.address(replica);
-            self.ask(node, tag, Message::Write { op, key, record }, out);
+            self.ask(node, tag, Message::Write { op, key, record, minted }, out);
         }
     }
 
@@ -294,7 +404,7 @@ impl Shard {
             return self.put_again(now, op, out);
         }
         let Some(Pending::Put(put)) = self.ops.remove(op) else { unreachable!("it was just found") };
-        let Stage::Writing { tally, record, ahead, .. } = put.stage else { unreachable!("a tally is done") };
+        let Stage::Writing { tally, dot, ahead, .. } = put.stage else { unreachable!("a tally is done") };
         let wanted = tally.requirement().minimum();
         let response = match outcome {
             Outcome::Reached => {
@@ -306,7 +416,7 @@ impl Shard {
                     agreed: count(agreed.len()),
                     sloppy: false,
                 };
-                Response::Written { record, replicas }
+                Response::Written { dot, expires_at_ms: put.intent.expires_at_ms, replicas }
             }
             Outcome::Impossible | Outcome::TimedOut => {
                 self.report_silent(now, &put.place, tally.open(), outcome, out);
@@ -353,18 +463,19 @@ impl Shard {
         durable_at: Option<super::LogSeq>,
         out: &mut impl Extend<Effect>,
     ) {
-        match newest {
-            Some(newest) if record.precedence(&newest) != Ordering::Greater => {
-                let newest = newest.dot();
-                match durable_at {
-                    Some(seq) => self.when_durable(seq, AfterDurable::WriteReply { to: from, op, newest }),
-                    None => self.send(from, Message::WriteReply { op, newest }, out),
-                }
+        let merged = match &newest {
+            Some(newest) => record::merge(Some(newest.clone()), Some(record)).expect("two records merge into one"),
+            None => record,
+        };
+        if newest.is_some_and(|newest| newest == merged) {
+            let newest = merged.dot();
+            match durable_at {
+                Some(seq) => self.when_durable(seq, AfterDurable::WriteReply { to: from, op, newest }),
+                None => self.send(from, Message::WriteReply { op, newest }, out),
             }
-            _ => {
-                let then = AfterDurable::WriteReply { to: from, op, newest: record.dot() };
-                self.append(&key.detached(), &record.detached(), then, out);
-            }
+        } else {
+            let then = AfterDurable::WriteReply { to: from, op, newest: merged.dot() };
+            self.append(&key.detached(), &merged.detached(), then, out);
         }
     }
 }

@@ -2,10 +2,15 @@
 
 use super::scan::PAGE_BYTES;
 use super::{AfterDurable, Base, Effect, Page, Pending, Report, Shard, StoreError, Waiter, emit};
-use crate::{Failure, FailureKind, KeyRange, Message, Now, Op, PeerShard, Record, StoredKey};
+use crate::{Failure, FailureKind, KeyRange, Message, Mode, Now, Op, PeerShard, Record, StoredKey};
+use kvorum_vclock::Timestamp;
+
+/// Why a node answers no reads of what it holds.
+const IN_DOUBT: &str = "in doubt: may have lost acknowledged writes";
 
 impl Shard {
     /// Merges another coordinator's record into what is stored, never overwrites, and answers when durable.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one message")]
     pub(super) fn replica_write(
         &mut self,
         now: Now,
@@ -13,16 +18,32 @@ impl Shard {
         op: Op,
         key: &StoredKey,
         record: Record,
+        minted: Option<Timestamp>,
         out: &mut impl Extend<Effect>,
     ) {
         if !self.holds(key.partition()) {
             return self.refuse(from, op, FailureKind::Rejected, "holds no replica of that partition", out);
         }
-        if let Err(error) = self.clock.observe(record.time(), now.unix_ms) {
+        if let Err(failure) = self.admit_keyspace(key.keyspace()) {
+            return self.send(from, Message::Refused { op, failure }, out);
+        }
+        if self
+            .view
+            .keyspace(key.keyspace())
+            .is_some_and(|keyspace| record.is_causal() != (keyspace.mode == Mode::Causal))
+        {
+            return self.refuse(from, op, FailureKind::Invalid, "has that keyspace in another mode", out);
+        }
+        // What was written before is taken whatever its time, or it could never be repaired; but the clock follows
+        // nothing beyond the bound.
+        let time = minted.unwrap_or_else(|| record.time());
+        if let Err(error) = self.clock.observe(time, now.unix_ms) {
             if let kvorum_vclock::Error::ClockDrift { ahead_ms, .. } = error {
                 emit(out, Effect::Report(Report::ClockDrift { from: from.node, ahead_ms }));
             }
-            return self.refuse(from, op, FailureKind::Rejected, &error.to_string(), out);
+            if minted.is_some() {
+                return self.refuse(from, op, FailureKind::Rejected, &error.to_string(), out);
+            }
         }
         match self.overlay.base_for(key, Waiter::Replica { from, op, record: record.clone() }) {
             Base::Known(newest, seq) => self.replica_merge(from, op, key, record, Some(newest), Some(seq), out),
@@ -34,6 +55,9 @@ impl Shard {
     pub(super) fn replica_read(&mut self, from: PeerShard, op: Op, key: StoredKey, out: &mut impl Extend<Effect>) {
         if !self.holds(key.partition()) {
             return self.refuse(from, op, FailureKind::Rejected, "holds no replica of that partition", out);
+        }
+        if self.view.fitness().in_doubt {
+            return self.refuse(from, op, FailureKind::Rejected, IN_DOUBT, out);
         }
         if let Some((record, seq)) = self.overlay.newest(&key) {
             let then = AfterDurable::ReadReply { to: from, op, record: record.clone() };
@@ -66,6 +90,9 @@ impl Shard {
     ) {
         if !range.place().is_some_and(|(_, partition)| self.holds(partition)) {
             return self.refuse(from, op, FailureKind::Rejected, "holds no replica of that partition", out);
+        }
+        if self.view.fitness().in_doubt {
+            return self.refuse(from, op, FailureKind::Rejected, IN_DOUBT, out);
         }
         if range.is_reversed() {
             return self.refuse(from, op, FailureKind::Rejected, "the range ends before it starts", out);

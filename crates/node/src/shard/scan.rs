@@ -47,7 +47,7 @@ impl Shard {
         deadline: Duration,
         out: &mut impl Extend<Effect>,
     ) {
-        let (tally, decisions) = match self.start_read(now, &place, scan.level, deadline) {
+        let (tally, decisions) = match self.start_read(now, &place, keyspace, scan.level, deadline) {
             Ok(started) => started,
             Err(failure) => return self.answer(origin, Response::Failed(failure), out),
         };
@@ -70,7 +70,7 @@ impl Shard {
     fn carry_out_scan(&mut self, now: Now, op: Op, mut decisions: Vec<quorum::Effect>, out: &mut impl Extend<Effect>) {
         for decision in decisions.drain(..) {
             match decision {
-                quorum::Effect::Send { replica } => self.send_scan(op, replica, out),
+                quorum::Effect::Send { replica } => self.send_scan(now, op, replica, out),
                 quorum::Effect::Done(outcome) => self.finish_scan(now, op, outcome, out),
             }
         }
@@ -80,10 +80,12 @@ impl Shard {
         }
     }
 
-    fn send_scan(&mut self, op: Op, replica: usize, out: &mut impl Extend<Effect>) {
+    fn send_scan(&mut self, now: Now, op: Op, replica: usize, out: &mut impl Extend<Effect>) {
         let Some(Pending::Scan(scan)) = self.ops.get_mut(op) else { return };
         let (range, limit_bytes) = (scan.range.clone(), scan.limit_bytes);
-        if scan.place.is_me(replica) {
+        if scan.place.is_me(replica) && self.view.fitness().in_doubt {
+            self.scan_voted(now, op, quorum::Input::Error { replica }, out);
+        } else if scan.place.is_me(replica) {
             emit(out, Effect::Scan { op, range, limit_bytes });
         } else {
             let (node, tag) = scan.place.address(replica);
@@ -154,7 +156,7 @@ impl Shard {
                 let limits = (scan.limit_bytes as usize, scan.limit_rows.map_or(usize::MAX, |rows| rows as usize));
                 let (rows, next) = merge_pages(scan.pages, now.unix_ms, scan.keys_only, limits);
                 let partition = scan.place.partition();
-                Response::Page { partition, rows, next, replicas }
+                Response::Page { partition, rows, as_of_ms: now.unix_ms, next, replicas }
             }
             Outcome::Impossible | Outcome::TimedOut => self.read_failure(now, &scan.place, &scan.tally, outcome, out),
         };
@@ -181,8 +183,8 @@ fn merge_pages(
             }
         }
     }
-    let live = merged.into_iter().filter(|(_, record)| record.live_value(unix_ms).is_some());
-    let mut live = live.map(|(key, record)| (key, if keys_only { record.without_value() } else { record })).peekable();
+    let live = merged.into_iter().filter(|(_, record)| record.is_live(unix_ms));
+    let mut live = live.map(|(key, record)| (key, if keys_only { record.without_values() } else { record })).peekable();
     let (mut rows, mut bytes) = (Vec::new(), 0);
     while let Some((key, record)) = live.next() {
         bytes += row_weight(&key, &record);
@@ -212,7 +214,14 @@ mod tests {
     fn merged(pages: Vec<Page>) -> (Vec<String>, Option<Bytes>) {
         let (rows, next) = merge_pages(pages, 0, false, (usize::MAX, usize::MAX));
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        (rows.iter().map(|(key, record)| format!("{}={}", text(key), text(&record.value().unwrap()))).collect(), next)
+        (
+            rows.iter()
+                .map(|(key, record)| {
+                    format!("{}={}", text(key), text(&record.versions().next().unwrap().value.unwrap()))
+                })
+                .collect(),
+            next,
+        )
     }
 
     #[test]

@@ -20,7 +20,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kvorum_lsm::{Batch as LogBatch, Compression, Db, Error, Options, TryGet as Found, Value};
-use kvorum_node::{KeyRange, Page, Record, StoreError, StoredKey};
+use kvorum_node::{KeyRange, KeyspaceId, Page, Record, StoreError, StoredKey};
 
 use self::hot::HotRecords;
 use super::{Batch, Completions, Durability, Engine, Figure, Opening, Submitted, TryGet};
@@ -149,6 +149,19 @@ impl Engine for LsmEngine {
             self.reports.failed(&error);
         }
         Submitted::Pending
+    }
+
+    fn drop_keyspace(&self, keyspace: KeyspaceId) -> Result<bool, StoreError> {
+        let (start, end) = super::keyspace_bounds(keyspace);
+        let end = end.as_ref().map_or(Bound::Unbounded, |end| Bound::Excluded(&end[..]));
+        let range = (Bound::Included(&start[..]), end);
+        // What cannot be read can be dropped all the same. To drop it flushes the memtables, so it is not done for nothing.
+        let found = self.db.range::<[u8]>(range).next().is_some();
+        if found {
+            self.db.drop_range::<[u8]>(range).map_err(|error| store_error(&error))?;
+        }
+        self.hot.forget(&start);
+        Ok(found)
     }
 
     fn size_bytes(&self) -> u64 {

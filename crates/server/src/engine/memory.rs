@@ -6,9 +6,12 @@ use std::ops::Bound;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use kvorum_node::{KeyRange, Page, Record, StoreError, StoredKey};
+use kvorum_node::{KeyRange, KeyspaceId, Page, Record, StoreError, StoredKey};
 
-use super::{Batch, Engine, Submitted, TryGet, fill_page};
+use super::{Batch, Engine, Submitted, TryGet, fill_page, keyspace_bounds};
+
+/// How many keys are removed while the lock is held.
+const DROP_AT_ONCE: usize = 256;
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
@@ -68,6 +71,28 @@ impl Engine for MemoryEngine {
             }
         }
         Submitted::Durable
+    }
+
+    fn drop_keyspace(&self, keyspace: KeyspaceId) -> Result<bool, StoreError> {
+        let (start, end) = keyspace_bounds(keyspace);
+        let end = end.as_ref().map_or(Bound::Unbounded, |end| Bound::Excluded(&end[..]));
+        let mut found = false;
+        loop {
+            // The shards wait for this lock, so it is held for a few keys at a time.
+            let mut content = self.content();
+            let range = content.order.range::<[u8], _>((Bound::Included(&start[..]), end));
+            let keys: Vec<Bytes> = range.take(DROP_AT_ONCE).cloned().collect();
+            if keys.is_empty() {
+                return Ok(found);
+            }
+            found = true;
+            for key in keys {
+                content.order.remove(&key);
+                if let Some(record) = content.records.remove(&key) {
+                    content.bytes -= (key.len() + record.as_bytes().len()) as u64;
+                }
+            }
+        }
     }
 
     fn size_bytes(&self) -> u64 {

@@ -10,9 +10,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use kvorum_node::{KeyRange, Page, Record, StoreError, StoredKey};
+use kvorum_node::{KeyRange, KeyspaceId, Page, Record, StoreError, StoredKey};
 
-use super::{Batch, Completions, Durability, Engine, Opening, Submitted, TryGet, fill_page};
+use super::{Batch, Completions, Durability, Engine, Opening, Submitted, TryGet, fill_page, keyspace_bounds};
+
+/// How many keys are removed in one batch.
+const DROP_AT_ONCE: usize = 1024;
 
 /// See the module's documentation.
 pub struct SledEngine {
@@ -144,6 +147,29 @@ impl Engine for SledEngine {
         self.queue.state().batches.push(batch);
         self.queue.filled.notify_one();
         Submitted::Pending
+    }
+
+    fn drop_keyspace(&self, keyspace: KeyspaceId) -> Result<bool, StoreError> {
+        let (start, end) = keyspace_bounds(keyspace);
+        let end = end.as_ref().map_or(Bound::Unbounded, |end| Bound::Excluded(&end[..]));
+        let mut found = false;
+        loop {
+            let mut removal = ::sled::Batch::default();
+            let mut count = 0;
+            for key in self.db.range::<&[u8], _>((Bound::Included(&start[..]), end)).keys().take(DROP_AT_ONCE) {
+                removal.remove(key.map_err(|error| io_error(&error))?);
+                count += 1;
+            }
+            if count == 0 {
+                break;
+            }
+            found = true;
+            self.db.apply_batch(removal).map_err(|error| io_error(&error))?;
+        }
+        if found {
+            self.db.flush().map_err(|error| io_error(&error))?;
+        }
+        Ok(found)
     }
 
     fn size_bytes(&self) -> u64 {

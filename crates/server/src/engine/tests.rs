@@ -128,6 +128,54 @@ fn a_range_that_runs_backwards_is_empty() {
 }
 
 #[test]
+fn a_dropped_keyspace_is_gone_and_its_neighbours_are_whole() {
+    for kind in KINDS {
+        let directory = tempfile::tempdir().unwrap();
+        let in_keyspace = |id, n: u32| StoredKey::new(KeyspaceId(id), PartitionId(n as u16 % 3), &n.to_be_bytes());
+        let last = u32::MAX;
+        let whole = |engine: &dyn Engine, id| (0..3000).all(|n| engine.get(&in_keyspace(id, n)).unwrap().is_some());
+        let empty = |engine: &dyn Engine, id| (0..3000).all(|n| engine.get(&in_keyspace(id, n)).unwrap().is_none());
+        let reports = Arc::new(Reports::default());
+        let engine = open(*kind, directory.path(), &reports);
+        for (seq, id) in (1..).zip([6, 7, 8, last - 1, last]) {
+            let rows = (0..3000).map(|n| (in_keyspace(id, n), record(1, "v"))).collect();
+            store(&*engine, &reports, seq, rows);
+            // What was read may be in a cache.
+            assert!(whole(&*engine, id), "{kind}");
+        }
+        let before = engine.size_bytes();
+        assert_eq!(engine.drop_keyspace(KeyspaceId(7)), Ok(true), "{kind}");
+        assert_eq!(engine.drop_keyspace(KeyspaceId(7)), Ok(false), "once more there is nothing to do");
+        assert_eq!(engine.drop_keyspace(KeyspaceId(5)), Ok(false));
+        assert_eq!(engine.drop_keyspace(KeyspaceId(last)), Ok(true));
+        // A write that was on its way.
+        store(&*engine, &reports, 6, vec![(in_keyspace(7, 1), record(2, "late"))]);
+        assert_eq!(engine.drop_keyspace(KeyspaceId(7)), Ok(true));
+        for id in [7, last] {
+            assert!(empty(&*engine, id), "{kind}");
+            for partition in 0..3 {
+                let range = KeyRange::of_partition(KeyspaceId(id), PartitionId(partition), b"", None);
+                assert!(engine.scan(&range, 100).unwrap().rows.is_empty(), "{kind}");
+            }
+        }
+        for id in [6, 8, last - 1] {
+            assert!(whole(&*engine, id), "{kind}");
+        }
+        if *kind == EngineKind::Memory {
+            assert_eq!(engine.size_bytes(), before / 5 * 3);
+        }
+        engine.close().unwrap();
+        drop(engine);
+        if *kind != EngineKind::Memory {
+            let engine = open(*kind, directory.path(), &Arc::new(Reports::default()));
+            assert!(empty(&*engine, 7) && empty(&*engine, last), "{kind}: it does not come back");
+            assert!([6, 8, last - 1].into_iter().all(|id| whole(&*engine, id)), "{kind}");
+            engine.close().unwrap();
+        }
+    }
+}
+
+#[test]
 fn a_closed_store_is_found_again() {
     for kind in KINDS.iter().filter(|kind| **kind != EngineKind::Memory) {
         let directory = tempfile::tempdir().unwrap();

@@ -11,7 +11,7 @@ use kvorum_wire::v1;
 use v1::frame::Message as Wire;
 
 use crate::client_codec::{
-    error_from_wire, error_to_wire, level_from_wire, level_to_wire, replicas_from_wire, response_to_wire,
+    error_from_wire, error_to_wire, level_from_wire, level_to_wire, replicas_from_wire, replicas_to_wire,
 };
 
 /// A frame that cannot be understood: from a newer peer, or damaged.
@@ -44,9 +44,11 @@ impl KnownCause for kvorum_node::Failure {}
 pub(crate) fn frame(to: PeerShard, tag: EpochPhase, message: Message) -> v1::Frame {
     let op = message.op().to_bits();
     let message = match message {
-        Message::Write { key, record, .. } => {
-            Wire::Write(v1::Write { stored_key: key.as_bytes().clone(), record: record.as_bytes().clone() })
-        }
+        Message::Write { key, record, minted, .. } => Wire::Write(v1::Write {
+            stored_key: key.as_bytes().clone(),
+            record: record.as_bytes().clone(),
+            minted: minted.map(Timestamp::to_bits),
+        }),
         Message::WriteReply { newest, .. } => {
             Wire::WriteReply(v1::WriteReply { timestamp: newest.time.to_bits(), actor: newest.actor.0 })
         }
@@ -65,8 +67,7 @@ pub(crate) fn frame(to: PeerShard, tag: EpochPhase, message: Message) -> v1::Fra
             Wire::ScanReply(v1::ScanReply { rows: rows.into_iter().map(row).collect(), more })
         }
         Message::Forward { request, .. } => Wire::Forward(forward(request)),
-        // Only puts, deletes and gets are forwarded; that the answer to a delete looks like a put's does not matter here.
-        Message::ForwardReply { response, .. } => Wire::ForwardReply(response_to_wire(0, 0, false, response)),
+        Message::ForwardReply { response, .. } => Wire::ForwardReply(forward_reply(response)),
         Message::Refused { failure, .. } => Wire::Refused(error_to_wire(failure)),
     };
     v1::Frame { op, epoch: tag.epoch, shard: to.shard.0.into(), message: Some(message) }
@@ -77,13 +78,15 @@ fn forward(request: Request) -> v1::Forward {
     let level = |level: Option<kvorum_quorum::Level>| level.map(level_to_wire);
     let operation = match request.operation {
         Operation::Get { key, level: r } => Wire::Get(v1::GetRequest { key, level: level(r), ..Default::default() }),
-        Operation::Put { key, value, ttl_ms, level: w } => {
-            Wire::Put(v1::PutRequest { key, value, ttl_ms, level: level(w), ..Default::default() })
+        Operation::Put { key, value, ttl_ms, level: w, context } => {
+            Wire::Put(v1::PutRequest { key, value, ttl_ms, level: level(w), context, ..Default::default() })
         }
-        Operation::Delete { key, level: w } => {
-            Wire::Delete(v1::DeleteRequest { key, level: level(w), ..Default::default() })
+        Operation::Delete { key, level: w, context } => {
+            Wire::Delete(v1::DeleteRequest { key, level: level(w), context, ..Default::default() })
         }
-        Operation::Scan(_) => unreachable!("any node coordinates a scan, so it is never forwarded"),
+        Operation::Scan(_) | Operation::Why { .. } => {
+            unreachable!("any node coordinates a scan or a why, so they are never forwarded")
+        }
     };
     v1::Forward {
         keyspace: request.keyspace.0,
@@ -99,34 +102,56 @@ fn forwarded(forward: v1::Forward) -> Result<Request, BadFrame> {
     let operation = match operation {
         Wire::Get(get) => Operation::Get { key: get.key, level: level_from_wire(get.level)? },
         Wire::Put(put) => {
-            Operation::Put { key: put.key, value: put.value, ttl_ms: put.ttl_ms, level: level_from_wire(put.level)? }
+            let level = level_from_wire(put.level)?;
+            Operation::Put { key: put.key, value: put.value, ttl_ms: put.ttl_ms, level, context: put.context }
         }
-        Wire::Delete(delete) => Operation::Delete { key: delete.key, level: level_from_wire(delete.level)? },
+        Wire::Delete(delete) => {
+            let level = level_from_wire(delete.level)?;
+            Operation::Delete { key: delete.key, level, context: delete.context }
+        }
         Wire::Scan(_) => return Err(BadFrame("it forwards a scan".to_owned())),
     };
     let timeout = Duration::from_millis(forward.timeout_ms.into());
     Ok(Request { keyspace: KeyspaceId(forward.keyspace), timeout, operation })
 }
 
-fn response(response: v1::Response) -> Result<Response, BadFrame> {
-    use v1::response::Result as Wire;
-    let written = |actor, timestamp, replicas| {
-        let dot = Dot { time: Timestamp::from_bits(timestamp), actor: ActorId(actor) };
-        Response::Written { record: Record::lww(dot, None, None), replicas: replicas_from_wire(replicas) }
+/// Only gets, puts and deletes are forwarded. Unlike a client's, the answer carries the record as it is stored.
+fn forward_reply(response: Response) -> v1::ForwardReply {
+    use v1::forward_reply::Outcome;
+    let outcome = match response {
+        Response::Value { record, context, as_of_ms, replicas } => Outcome::Value(v1::ForwardedValue {
+            record: record.map(|record| record.as_bytes().clone()),
+            context,
+            as_of_ms,
+            replicas: Some(replicas_to_wire(replicas)),
+        }),
+        Response::Written { dot, expires_at_ms, replicas } => Outcome::Written(v1::ForwardedWrite {
+            actor: dot.actor.0,
+            timestamp: dot.time.to_bits(),
+            replicas: Some(replicas_to_wire(replicas)),
+            expires_at: expires_at_ms,
+        }),
+        Response::Failed(failure) => Outcome::Failed(error_to_wire(failure)),
+        Response::Page { .. } | Response::Why(_) => unreachable!("neither a scan nor a why is forwarded"),
     };
-    Ok(match response.result.ok_or_else(|| BadFrame::missing("result"))? {
-        Wire::Get(get) => {
-            let replicas = replicas_from_wire(get.replicas);
-            let record = get.versions.first().map(|version| {
-                let dot = Dot { time: Timestamp::from_bits(version.timestamp), actor: ActorId(version.actor) };
-                Record::lww(dot, Some(&version.value), version.expires_at)
-            });
-            Response::Value { record, replicas }
+    v1::ForwardReply { outcome: Some(outcome) }
+}
+
+fn forward_answer(reply: v1::ForwardReply) -> Result<Response, BadFrame> {
+    use v1::forward_reply::Outcome;
+    Ok(match reply.outcome.ok_or_else(|| BadFrame::missing("outcome"))? {
+        Outcome::Value(value) => Response::Value {
+            record: value.record.map(Record::parse).transpose()?,
+            context: value.context,
+            as_of_ms: value.as_of_ms,
+            replicas: replicas_from_wire(value.replicas),
+        },
+        Outcome::Written(written) => {
+            let dot = Dot { time: Timestamp::from_bits(written.timestamp), actor: ActorId(written.actor) };
+            let expires_at_ms = written.expires_at;
+            Response::Written { dot, expires_at_ms, replicas: replicas_from_wire(written.replicas) }
         }
-        Wire::Put(put) => written(put.actor, put.timestamp, put.replicas),
-        Wire::Delete(delete) => written(delete.actor, delete.timestamp, delete.replicas),
-        Wire::Error(error) => Response::Failed(error_from_wire(error)),
-        Wire::Scan(_) => return Err(BadFrame("it answers a scan, which is never forwarded".to_owned())),
+        Outcome::Failed(error) => Response::Failed(error_from_wire(error)),
     })
 }
 
@@ -143,7 +168,8 @@ pub(crate) fn unpack(frame: v1::Frame) -> Result<Unpacked, BadFrame> {
     let op = Op::from_bits(frame.op);
     let message = match frame.message.ok_or_else(|| BadFrame::missing("message of a kind this version knows"))? {
         Wire::Write(write) => {
-            Message::Write { op, key: StoredKey::parse(write.stored_key)?, record: Record::parse(write.record)? }
+            let (key, record) = (StoredKey::parse(write.stored_key)?, Record::parse(write.record)?);
+            Message::Write { op, key, record, minted: write.minted.map(Timestamp::from_bits) }
         }
         Wire::WriteReply(reply) => {
             let newest = Dot { time: Timestamp::from_bits(reply.timestamp), actor: ActorId(reply.actor) };
@@ -165,7 +191,7 @@ pub(crate) fn unpack(frame: v1::Frame) -> Result<Unpacked, BadFrame> {
             }
         }
         Wire::Forward(forward) => Message::Forward { op, request: forwarded(forward)? },
-        Wire::ForwardReply(reply) => Message::ForwardReply { op, response: response(reply)? },
+        Wire::ForwardReply(reply) => Message::ForwardReply { op, response: forward_answer(reply)? },
         Wire::Refused(error) => Message::Refused { op, failure: error_from_wire(error) },
     };
     let shard =
@@ -184,6 +210,7 @@ mod tests {
     use bytes::Bytes;
     use kvorum_node::{Failure, FailureKind, Replicas};
     use kvorum_ring::PartitionId;
+    use kvorum_vclock::Context;
     use prost::Message as _;
     use std::num::NonZeroU8;
 
@@ -196,10 +223,13 @@ mod tests {
         let level = Some(kvorum_quorum::Level::Number(NonZeroU8::MIN));
         let request = |operation| Request { keyspace: KeyspaceId(1), timeout: Duration::from_millis(1500), operation };
         let (bytes, replicas) = (Bytes::from_static, Replicas { wanted: 2, answered: 3, agreed: 1, sloppy: false });
-        let put = Operation::Put { key: bytes(b"k"), value: bytes(b"v"), ttl_ms: Some(3), level };
+        let put = Operation::Put { key: bytes(b"k"), value: bytes(b"v"), ttl_ms: Some(3), level, context: bytes(b"c") };
         let failure = Failure::new(FailureKind::Overloaded, "no");
+        let value = |record| Response::Value { record, context: bytes(b"seen"), as_of_ms: 5, replicas };
+        let (causal, _) = Record::causal(None, &Context::new(), dot, Some(b"value"), None, usize::MAX).unwrap();
         vec![
-            Message::Write { op, key: key.clone(), record: record.clone() },
+            Message::Write { op, key: key.clone(), record: record.clone(), minted: Some(dot.time) },
+            Message::Write { op, key: key.clone(), record: causal.clone(), minted: None },
             Message::WriteReply { op, newest: dot },
             Message::Read { op, key: key.clone() },
             Message::ReadReply { op, record: Some(record.clone()) },
@@ -208,12 +238,14 @@ mod tests {
             Message::ScanReply { op, rows: vec![(key, record.clone())], more: true },
             Message::Forward { op, request: request(put) },
             Message::Forward { op, request: request(Operation::Get { key: bytes(b"k"), level: None }) },
-            Message::Forward { op, request: request(Operation::Delete { key: bytes(b"k"), level }) },
-            Message::ForwardReply { op, response: Response::Value { record: Some(record), replicas } },
-            Message::ForwardReply {
+            Message::Forward {
                 op,
-                response: Response::Written { record: Record::lww(dot, None, None), replicas },
+                request: request(Operation::Delete { key: bytes(b"k"), level, context: bytes(b"c") }),
             },
+            Message::ForwardReply { op, response: value(Some(record)) },
+            Message::ForwardReply { op, response: value(Some(causal)) },
+            Message::ForwardReply { op, response: value(None) },
+            Message::ForwardReply { op, response: Response::Written { dot, expires_at_ms: Some(7), replicas } },
             Message::ForwardReply { op, response: Response::Failed(failure.clone()) },
             Message::Refused { op, failure },
         ]
@@ -234,14 +266,17 @@ mod tests {
 
     #[test]
     fn a_frame_without_sense_is_refused() {
-        let write =
-            |key: &'static [u8], record: &'static [u8]| v1::Write { stored_key: key.into(), record: record.into() };
+        let write = |key: &'static [u8], record: &'static [u8]| v1::Write {
+            stored_key: key.into(),
+            record: record.into(),
+            minted: None,
+        };
         for message in [
             None,
             Some(Wire::Write(write(b"short", b""))),
             Some(Wire::Write(write(b"long enough", b"no record"))),
             Some(Wire::Forward(v1::Forward::default())),
-            Some(Wire::ForwardReply(v1::Response::default())),
+            Some(Wire::ForwardReply(v1::ForwardReply::default())),
         ] {
             assert!(unpack(v1::Frame { message, ..Default::default() }).is_err());
         }

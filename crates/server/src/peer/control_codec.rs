@@ -3,11 +3,17 @@
 use std::sync::Arc;
 
 use kvorum_gossip::{self as gossip, Incarnation, Profile};
-use kvorum_node::control::SavedState;
+use kvorum_node::control::{Remembered, SavedState};
 use kvorum_node::{ActorId, Address, ClusterId, ControlBody, ControlMessage, Layout, LayoutMember, MemberMeta, NodeId};
 use kvorum_ring::{Partitions, Replication};
+use kvorum_vclock::Timestamp;
 use kvorum_wire::v1;
 use v1::control_frame::Body as Wire;
+
+use crate::peer::catalog_codec::{
+    BadCatalog, catalog_from_wire, catalog_to_wire, change_from_wire, change_to_wire, outcome_from_wire,
+    outcome_to_wire,
+};
 
 /// What makes a control frame or a saved state no such thing.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +30,9 @@ pub(crate) enum BadControl {
     /// A layout names a member by a number that is too large.
     #[error("its layout names member {0}")]
     MemberIndex(u32),
+    /// The keyspaces make no sense.
+    #[error("its keyspaces: {0}")]
+    Catalog(#[from] BadCatalog),
 }
 
 pub(crate) fn control_frame(message: ControlMessage) -> v1::ControlFrame {
@@ -42,11 +51,20 @@ pub(crate) fn control_frame(message: ControlMessage) -> v1::ControlFrame {
         }
         ControlBody::FetchLayout { have } => Wire::FetchLayout(v1::FetchLayout { have }),
         ControlBody::Layout(layout) => Wire::Layout(layout_to_wire(&layout)),
+        ControlBody::Recall { actor } => Wire::Recall(v1::Recall { actor: actor.0 }),
+        ControlBody::Recalled(Remembered { by, ceiling, silent_ms }) => {
+            Wire::Recalled(v1::Recalled { actor: by.0, ceiling: ceiling.map(Timestamp::to_bits), silent_ms })
+        }
+        ControlBody::FetchCatalog { have } => Wire::FetchCatalog(v1::FetchCatalog { have }),
+        ControlBody::Catalog(catalog) => Wire::Catalog(catalog_to_wire(&catalog)),
+        ControlBody::ChangeCatalog { ticket, change } => Wire::ChangeCatalog(change_to_wire(ticket, &change)),
+        ControlBody::CatalogChanged { ticket, outcome } => Wire::CatalogChanged(outcome_to_wire(ticket, &outcome)),
     };
     v1::ControlFrame {
         cluster: message.cluster.map(|cluster| cluster.0),
         from: message.from.0,
         reply_to: message.reply_to.to_string(),
+        clock_ms: message.clock_ms,
         body: Some(body),
     }
 }
@@ -67,9 +85,24 @@ pub(crate) fn control_message(frame: v1::ControlFrame) -> Result<ControlMessage,
         }),
         Wire::FetchLayout(fetch) => ControlBody::FetchLayout { have: fetch.have },
         Wire::Layout(layout) => ControlBody::Layout(Arc::new(layout_from_wire(layout)?)),
+        Wire::Recall(recall) => ControlBody::Recall { actor: ActorId(recall.actor) },
+        Wire::Recalled(recalled) => ControlBody::Recalled(Remembered {
+            by: ActorId(recalled.actor),
+            ceiling: recalled.ceiling.map(Timestamp::from_bits),
+            silent_ms: recalled.silent_ms,
+        }),
+        Wire::FetchCatalog(fetch) => ControlBody::FetchCatalog { have: fetch.have },
+        Wire::Catalog(catalog) => ControlBody::Catalog(Arc::new(catalog_from_wire(catalog)?)),
+        Wire::ChangeCatalog(change) => {
+            ControlBody::ChangeCatalog { ticket: change.ticket, change: change_from_wire(change)? }
+        }
+        Wire::CatalogChanged(changed) => {
+            ControlBody::CatalogChanged { ticket: changed.ticket, outcome: outcome_from_wire(changed)? }
+        }
     };
     let cluster = frame.cluster.map(ClusterId);
-    Ok(ControlMessage { cluster, from: NodeId(frame.from), reply_to: frame.reply_to.into(), body })
+    let (from, clock_ms) = (NodeId(frame.from), frame.clock_ms);
+    Ok(ControlMessage { cluster, from, reply_to: frame.reply_to.into(), clock_ms, body })
 }
 
 fn digest_to_wire(digest: gossip::Digest<NodeId>) -> v1::GossipDigest {
@@ -107,8 +140,13 @@ fn update_to_wire(update: gossip::Update<NodeId, Address, MemberMeta>) -> v1::Go
                 weight: meta.weight,
                 actor: meta.actor.0,
                 epoch: meta.epoch,
+                catalog: meta.catalog,
                 bytes: meta.bytes,
                 founding: meta.founding,
+                since_ms: meta.since_ms,
+                ceiling: meta.ceiling.to_bits(),
+                in_doubt: meta.in_doubt.map(|why| why.to_string()),
+                all_in_doubt: meta.all_in_doubt,
             }),
         }
     });
@@ -132,8 +170,13 @@ fn update_from_wire(update: v1::GossipUpdate) -> Result<gossip::Update<NodeId, A
             weight: meta.weight,
             actor: ActorId(meta.actor),
             epoch: meta.epoch,
+            catalog: meta.catalog,
             bytes: meta.bytes,
             founding: meta.founding,
+            since_ms: meta.since_ms,
+            ceiling: Timestamp::from_bits(meta.ceiling),
+            in_doubt: meta.in_doubt.map(Into::into),
+            all_in_doubt: meta.all_in_doubt,
         };
         let suspects =
             details.suspects.into_iter().map(|suspicion| (NodeId(suspicion.id), Incarnation(suspicion.incarnation)));
@@ -206,6 +249,7 @@ pub(crate) fn saved_state_to_wire(state: &SavedState) -> v1::SavedState {
     v1::SavedState {
         cluster: state.cluster.map(|cluster| cluster.0),
         layout: state.layout.as_deref().map(layout_to_wire),
+        catalog: state.catalog.as_deref().map(catalog_to_wire),
         known: state
             .known
             .iter()
@@ -218,13 +262,21 @@ pub(crate) fn saved_state_from_wire(state: v1::SavedState) -> Result<SavedState,
     Ok(SavedState {
         cluster: state.cluster.map(ClusterId),
         layout: state.layout.map(layout_from_wire).transpose()?.map(Arc::new),
+        catalog: state.catalog.map(catalog_from_wire).transpose()?.map(Arc::new),
         known: state.known.into_iter().map(|member| (NodeId(member.id), member.address.into())).collect(),
     })
 }
 
 #[cfg(test)]
 mod tests {
+    use kvorum_node::control::{ChangeError, ChangeErrorKind};
+    use kvorum_node::{Catalog, CatalogChange, Charter, Secret};
+
     use super::*;
+
+    fn catalog() -> Catalog {
+        Catalog::found(Charter { founder: NodeId(3), secret: Secret([4; 32]) })
+    }
 
     fn layout() -> Layout {
         let member = |id: u64| LayoutMember {
@@ -250,8 +302,13 @@ mod tests {
             weight: 3,
             actor: ActorId(4),
             epoch: 5,
+            catalog: 11,
             bytes: 6,
             founding: 7,
+            since_ms: 12,
+            ceiling: Timestamp::from_bits(13),
+            in_doubt: Some("why".into()),
+            all_in_doubt: 14,
         };
         let details = gossip::Details {
             version: 8,
@@ -277,9 +334,24 @@ mod tests {
             ControlBody::Gossip(gossip::Message::Ack2 { updates: vec![plain] }),
             ControlBody::FetchLayout { have: 3 },
             ControlBody::Layout(Arc::new(layout())),
+            ControlBody::Recall { actor: ActorId(5) },
+            ControlBody::Recalled(Remembered {
+                by: ActorId(3),
+                ceiling: Some(Timestamp::from_bits(6)),
+                silent_ms: Some(7),
+            }),
+            ControlBody::Recalled(Remembered { by: ActorId(3), ceiling: None, silent_ms: None }),
+            ControlBody::FetchCatalog { have: 4 },
+            ControlBody::Catalog(Arc::new(catalog())),
+            ControlBody::ChangeCatalog { ticket: 5, change: CatalogChange::Drop { name: "carts".into() } },
+            ControlBody::CatalogChanged {
+                ticket: 6,
+                outcome: Err(ChangeError { kind: ChangeErrorKind::Missing, message: "no".to_owned() }),
+            },
         ] {
             for cluster in [None, Some(ClusterId(1))] {
-                let message = ControlMessage { cluster, from: NodeId(2), reply_to: "p:2".into(), body: body.clone() };
+                let (from, reply_to, body) = (NodeId(2), "p:2".into(), body.clone());
+                let message = ControlMessage { cluster, from, reply_to, clock_ms: 99, body };
                 assert_eq!(control_message(control_frame(message.clone())).unwrap(), message);
             }
         }
@@ -290,6 +362,7 @@ mod tests {
         let state = SavedState {
             cluster: Some(ClusterId(1)),
             layout: Some(Arc::new(layout())),
+            catalog: Some(Arc::new(catalog())),
             known: [(NodeId(2), "p:2".into())].into(),
         };
         let mut wire = saved_state_to_wire(&state);

@@ -1,24 +1,25 @@
 //! What a client concludes from an answer, and nothing more than that.
 
 use kvorum_history::{OpId, Outcome, Version};
-use kvorum_node::{Failure, FailureKind, Record, Replicas, Response};
+use kvorum_node::{ActorId, Failure, FailureKind, Mode, Record, Replicas, Response};
 
 use crate::workload::operation_of;
+use kvorum_vclock::Dot;
 
-/// What a read found, and as which version.
-pub(super) fn outcome_of(record: Option<&Record>) -> (Outcome, Option<Version>) {
+/// What a read found, and as which version where there is one.
+pub(super) fn outcome_of(record: Option<&Record>, as_of_ms: u64, mode: Mode) -> (Outcome, Option<Version>) {
     let Some(record) = record else { return (Outcome::Read(Vec::new()), None) };
-    let put = record.value().and_then(|value| operation_of(&value));
-    let outcome = put.map_or(Outcome::ReadUnknown, |id| Outcome::Read(vec![OpId(id)]));
-    (outcome, Some(version_of(record)))
+    let puts = record.live_versions(as_of_ms).map(|version| operation_of(&version.value?).map(OpId));
+    let outcome = puts.collect::<Option<Vec<_>>>().map_or(Outcome::ReadUnknown, Outcome::Read);
+    (outcome, (mode == Mode::Lww).then(|| version_of(record.dot())))
 }
 
 /// `wanted` is what the level asks for.
-pub(super) fn outcome_of_read(response: &Response, wanted: u8) -> (Outcome, Option<Version>) {
+pub(super) fn outcome_of_read(response: &Response, wanted: u8, mode: Mode) -> (Outcome, Option<Version>) {
     match response {
-        Response::Value { record, replicas } => {
+        Response::Value { record, as_of_ms, replicas, .. } => {
             check_replicas(*replicas, wanted);
-            outcome_of(record.as_ref())
+            outcome_of(record.as_ref(), *as_of_ms, mode)
         }
         Response::Failed(_) => (Outcome::Failed, None),
         other => panic!("a get is answered with a value, not {other:?}"),
@@ -27,12 +28,14 @@ pub(super) fn outcome_of_read(response: &Response, wanted: u8) -> (Outcome, Opti
 
 pub(super) fn outcome_of_write(response: &Response, wanted: u8) -> Outcome {
     match response {
-        Response::Written { record, replicas } => {
+        Response::Written { dot, replicas, .. } => {
             check_replicas(*replicas, wanted);
-            Outcome::Written { version: Some(version_of(record)) }
+            Outcome::Written { version: Some(version_of(*dot)) }
         }
         Response::Failed(failure) => match failure.kind {
-            FailureKind::Invalid | FailureKind::Rejected | FailureKind::Overloaded => Outcome::Rejected,
+            FailureKind::Invalid | FailureKind::Precondition | FailureKind::Rejected | FailureKind::Overloaded => {
+                Outcome::Rejected
+            }
             FailureKind::Indeterminate | FailureKind::TimedOut | FailureKind::DataLoss => Outcome::Indeterminate,
         },
         other => panic!("a write is answered as written, not {other:?}"),
@@ -40,8 +43,7 @@ pub(super) fn outcome_of_write(response: &Response, wanted: u8) -> Outcome {
 }
 
 /// Versions are ordered as records are: by timestamp, then by actor.
-fn version_of(record: &Record) -> Version {
-    let dot = record.dot();
+fn version_of(dot: Dot<ActorId>) -> Version {
     Version(u128::from(dot.time.to_bits()) << 64 | u128::from(dot.actor.0))
 }
 

@@ -83,6 +83,7 @@ impl Clients {
         &mut self,
         host: HostIndex,
         partition: PartitionId,
+        level: Level,
         timeout: Duration,
         env: &mut Environment,
     ) -> usize {
@@ -94,7 +95,7 @@ impl Clients {
             limit_bytes: 4096,
             limit_rows: None,
             keys_only: false,
-            level: Some(Level::All),
+            level: Some(level),
         };
         self.ask_scan(session, host, scan, true, timeout, env);
         session
@@ -120,14 +121,14 @@ impl Clients {
         response: &Response,
         env: &mut Environment,
     ) -> Option<Bytes> {
-        let (rows, next) = match response {
-            Response::Page { partition, rows, next, replicas } => {
+        let (rows, next, as_of_ms) = match response {
+            Response::Page { partition, rows, as_of_ms, next, replicas } => {
                 assert_eq!(*partition, scan.partition, "a page is of the partition that was asked for");
                 let advances = next.as_ref().is_none_or(|next| scan.after.as_ref() < Some(next));
                 assert!(advances, "a page goes on behind the one before, not at {next:?}");
                 let level = scan.level.expect("clients name their levels");
                 check_replicas(*replicas, Levels::count(level, self.replication) as u8);
-                (rows, next.clone())
+                (rows, next.clone(), *as_of_ms)
             }
             Response::Failed(_) => {
                 self.scan_ended(session, false, env);
@@ -142,8 +143,8 @@ impl Clients {
             let found = rows.iter().find(row).map(|(_, record)| record);
             assert!(covered || found.is_none(), "a page holds only what was asked for");
             if covered {
-                let id = self.begin(session, host, key, Action::Get, invoked);
-                let (outcome, saw) = outcome_of(found);
+                let id = self.begin(session, host, key, Action::Get, None, invoked);
+                let (outcome, saw) = outcome_of(found, as_of_ms, self.mode);
                 if let Some(saw) = saw {
                     self.history.saw(id, saw);
                 }

@@ -11,7 +11,7 @@ fn seeds_draw_every_shape_and_each_the_same_again() {
     let some = |wanted: fn(&SimConfig) -> bool| shapes.iter().any(wanted) && !shapes.iter().all(wanted);
     assert!(some(|config| config.shards == 1) && some(|config| config.rough_start));
     assert!(some(SimConfig::is_strict) && some(|config| config.limits.operations < 100));
-    assert!(some(|config| config.faults.losable_disks > 0) && some(|config| config.faults.crash > 0));
+    assert!(some(|config| config.faults.losable_disks.known > 0) && some(|config| config.faults.crash > 0));
     assert!(some(|config| config.mix.scan > 0) && some(|config| config.clocks.max_jump_ms > 0));
     assert!(some(|config| config.engine.memtable_bytes == 4 << 10) && some(|config| config.engine.cache_bytes == 0));
     assert_eq!(format!("{:?}", SimConfig::from_seed(9)), format!("{:?}", shapes[9]));
@@ -47,5 +47,9 @@ fn disks_may_be_lost_only_where_quorums_overlap_by_more_than_they_need() {
     assert_eq!(spare(Level::One, Level::All, 3), 0);
     assert!(spare(Level::One, Level::Quorum, 3) < 0 && spare(Level::All, Level::One, 3) < 0);
     let config = SimConfig::from_seed(1).with_levels(Levels::QUORUM).with_nodes(3);
-    assert_eq!(config.faults.losable_disks, 0);
+    assert_eq!(config.faults.losable_disks, LosableDisks { known: 0, unknown: 0 });
+    let disks = |read, write, replication| Levels { read, write }.losable_disks(replication);
+    assert_eq!(disks(Level::One, Level::All, 3), LosableDisks { known: 2, unknown: 0 });
+    assert_eq!(disks(Level::All, Level::All, 5), LosableDisks { known: 4, unknown: 4 });
+    assert_eq!(disks(Level::All, Level::One, 3), LosableDisks { known: 0, unknown: 0 });
 }

@@ -17,7 +17,7 @@ fn everything() -> FaultRates {
         failed_sync: 10,
         failed_write: 10,
         lost_disk: 10,
-        losable_disks: 2,
+        losable_disks: LosableDisks { known: 2, unknown: 2 },
         ..FaultRates::ORDINARY
     }
 }

@@ -6,7 +6,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use kvorum_node::{
-    ControlEffect, ControlInput, Effect, Input, KeyRange, Page, PeerShard, Record, ShardIndex, StoreError, StoredKey,
+    ControlEffect, ControlInput, Effect, Fitness, Input, KeyRange, Page, PeerShard, Record, Report, ShardIndex,
+    StoreError, StoredKey, View,
 };
 
 use super::Process;
@@ -60,6 +61,9 @@ impl Process {
                     Some(delay) => env.local(self.host, delay, Local::Scan { shard, op, range, limit_bytes }),
                 },
                 Effect::Report(report) => {
+                    if let Report::Pruned { entries } = report {
+                        env.stats.pruned += entries as u64;
+                    }
                     env.local(self.host, self.hop, Local::Control(ControlInput::Reported(report)));
                 }
             }
@@ -101,9 +105,24 @@ impl Process {
                 ControlEffect::Send { to, message } => env.send_control(self.host, &to, &message),
                 ControlEffect::Save { version, state } => self.save(File::State { version, state }, disk, env),
                 ControlEffect::SaveCeiling(ceiling) => self.save(File::Ceiling(ceiling), disk, env),
-                ControlEffect::Publish(view) => self.tell_shards(|| Input::View(Arc::clone(&view)), env),
+                ControlEffect::Publish(view) => {
+                    let view = match env.sabotage {
+                        Some(Sabotage::DoubtIgnored) => {
+                            let fitness = Fitness { in_doubt: false, ..view.fitness() };
+                            Arc::new(View::clone(&view).with_fitness(fitness))
+                        }
+                        _ => view,
+                    };
+                    self.tell_shards(|| Input::View(Arc::clone(&view)), env);
+                }
                 ControlEffect::Ceiling(ceiling) => self.tell_shards(|| Input::ClockCeiling(ceiling), env),
-                ControlEffect::Note(_) => {}
+                ControlEffect::SaveIdentity { boot, in_doubt } => {
+                    self.save(File::Identity { boot, in_doubt }, disk, env);
+                }
+                // Every node keeps its identity here, whatever else it loses.
+                ControlEffect::TakeOver { .. } => {}
+                // No client of the simulation changes keyspaces.
+                ControlEffect::CatalogChanged { .. } | ControlEffect::Note(_) => {}
             }
         }
     }

@@ -1,14 +1,16 @@
 //! The faults are over, and everything must heal in bounded time: every node must get ready, every key be readable
 //! and writable through the nodes, the replicas end up equal, and nothing be left half done.
 
+use core::num::NonZeroU8;
 use core::time::Duration;
 
 use kvorum_history::{Moment, OpId, Outcome, convergence};
-use kvorum_node::{DEFAULT_KEYSPACE, Limits, StoredKey};
+use kvorum_node::{Limits, Record, StoredKey, Version};
 use kvorum_quorum::Level;
 use kvorum_ring::PartitionId;
 
 use super::{Host, READY_WITHIN, World};
+use crate::config::Levels;
 use crate::event::HostIndex;
 use crate::process::Process;
 use crate::verdict::Violation;
@@ -45,6 +47,8 @@ impl World {
             self.violations.push(Violation::Restless);
         }
         let calm = moment(self.env.now);
+        let in_doubt = |host: &&Host| host.process.as_ref().is_some_and(Process::is_in_doubt);
+        self.env.stats.in_doubt = self.hosts.iter().filter(in_doubt).count() as u64;
         self.read_everything();
         self.scan_everything();
         self.run_to(self.env.now + QUIET);
@@ -61,10 +65,11 @@ impl World {
     /// they must be enough; where they need not, only all replicas together know everything.
     fn read_everything(&mut self) {
         let mut reads: Vec<(HostIndex, KeyIndex, Level)> = Vec::new();
+        let (all, most) = self.most_that_answer();
         for host in 0..self.hosts.len() {
             for key in 0..self.clients.keys().len() {
-                reads.push((host, key, Level::All));
-                if self.config.is_strict() && self.config.levels.read != Level::All {
+                reads.push((host, key, all));
+                if self.config.is_strict() && self.asked_for() < most {
                     reads.push((host, key, self.config.levels.read));
                 }
             }
@@ -79,13 +84,29 @@ impl World {
         self.violations.extend(missing.into_iter().map(|(node, key, _)| Violation::Unreadable { node, key }));
     }
 
+    /// All replicas, or as many as answer reads for certain while some nodes are in doubt; and how many these are.
+    fn most_that_answer(&mut self) -> (Level, u32) {
+        let in_doubt = |host: &&Host| host.process.as_ref().is_some_and(Process::is_in_doubt);
+        let in_doubt = self.hosts.iter().filter(in_doubt).count() as u32;
+        let most = u32::from(self.config.replication).saturating_sub(in_doubt);
+        let level = NonZeroU8::new(most as u8).filter(|_| in_doubt > 0);
+        (level.map_or(Level::All, Level::Number), most)
+    }
+
+    /// R of the clients' reads.
+    fn asked_for(&self) -> u32 {
+        Levels::count(self.config.levels.read, self.config.replication) as u32
+    }
+
     /// Scans every partition through every node.
     fn scan_everything(&mut self) {
+        let (level, _) = self.most_that_answer();
         let hosts = self.hosts.len();
         let partitions = (0..self.config.partitions as u16).map(PartitionId);
         let scans = partitions.flat_map(|partition| (0..hosts).map(move |host| (host, partition))).collect();
-        let scan =
-            |world: &mut Self, (host, partition)| world.clients.scan_once(host, partition, TIMEOUT, &mut world.env);
+        let scan = |world: &mut Self, (host, partition)| {
+            world.clients.scan_once(host, partition, level, TIMEOUT, &mut world.env)
+        };
         let missing = self.until_done(scans, scan, |world, session| world.clients.has_scanned(session));
         let unscannable = |(node, PartitionId(partition))| Violation::Unscannable { node, partition };
         self.violations.extend(missing.into_iter().map(unscannable));
@@ -144,7 +165,7 @@ impl World {
         let mut replicas = Vec::new();
         for name in self.clients.keys() {
             let Some(partition) = view.partition_of(name.as_bytes()) else { continue };
-            let key = StoredKey::new(DEFAULT_KEYSPACE, partition, name.as_bytes());
+            let key = StoredKey::new(self.config.keyspace(), partition, name.as_bytes());
             let hosts = view.replicas(partition).map(|replica| self.env.host_of(replica.id));
             replicas.extend(hosts.map(|host| (name.clone(), host, key.clone())));
         }
@@ -152,8 +173,13 @@ impl World {
         for (name, host, key) in replicas {
             let Host { disk, process: Some(_), .. } = &mut self.hosts[host] else { continue };
             let held = disk.store.load(&key).ok().flatten();
-            copies.push((name, host, held.map(|record| record.as_bytes().clone())));
+            copies.push((name, host, held.as_ref().map(told)));
         }
         self.violations.extend(convergence::divergences(copies).into_iter().map(Violation::Divergence));
     }
+}
+
+/// What a copy tells a reader. What it remembers of replaced versions depends on when it last pruned.
+fn told(record: &Record) -> Vec<Version> {
+    record.versions().collect()
 }

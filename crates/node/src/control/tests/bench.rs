@@ -7,6 +7,7 @@ use super::super::*;
 /// The wall clock when a bench is set up, in milliseconds.
 pub(super) const WALL: u64 = 1_000_000;
 pub(super) const CLUSTER: ClusterId = ClusterId(0xc1);
+pub(super) const SECRET: Secret = Secret([0x5e; 32]);
 
 pub(super) fn address(n: u64) -> Address {
     format!("host{n}:1").into()
@@ -20,7 +21,12 @@ pub(super) fn meta(n: u64) -> MemberMeta {
         rack: "rack".into(),
         weight: 1,
         actor: ActorId(n),
+        since_ms: WALL,
+        ceiling: Timestamp::MIN,
+        in_doubt: None,
+        all_in_doubt: 0,
         epoch: 0,
+        catalog: 0,
         bytes: 0,
         founding: 0,
     }
@@ -35,6 +41,7 @@ pub(super) fn newcomer(n: u64) -> ControlConfig {
         meta: meta(n),
         seeds: vec![address(1)],
         saved: SavedState::default(),
+        in_doubt: None,
         clock_floor: Timestamp::MIN,
         founding: None,
         gossip: gossip::Config::default(),
@@ -51,6 +58,7 @@ pub(super) fn founder(n: u64, nodes: u32) -> ControlConfig {
             partitions: Partitions::new(8).unwrap(),
             replication: Replication::PerCentre(3),
             pair_bytes: crate::DEFAULT_PAIR_BYTES,
+            secret: SECRET,
         }),
         ..newcomer(n)
     }
@@ -61,6 +69,8 @@ pub(super) struct Process {
     pub(super) control: Control,
     pub(super) views: Vec<Arc<View>>,
     pub(super) ceilings: Vec<Timestamp>,
+    /// What became of changes of the keyspaces, by ticket.
+    pub(super) outcomes: BTreeMap<u64, ChangeOutcome>,
     notes: Vec<Note>,
     /// Saves wait for [`Bench::finish_saves`].
     pub(super) hold_saves: bool,
@@ -69,6 +79,11 @@ pub(super) struct Process {
     /// What is durable.
     pub(super) disk: SavedState,
     pub(super) disk_ceiling: Timestamp,
+    pub(super) identity_saves: VecDeque<(u64, Option<Arc<str>>)>,
+    /// The boot and the doubt on disk.
+    pub(super) disk_identity: (u64, Option<Arc<str>>),
+    /// Whose place it wants to take, and the last boot of that one.
+    pub(super) taken_over: Option<(NodeId, u64)>,
 }
 
 impl Process {
@@ -89,11 +104,19 @@ pub(super) struct Bench {
     cuts: BTreeSet<(Address, Address)>,
     /// What was sent, for the tests that look at it: from whom, to whom, what.
     pub(super) wire: Vec<(Address, Address, ControlMessage)>,
+    /// How far wall clocks are off, in milliseconds.
+    pub(super) skews: BTreeMap<Address, i64>,
 }
 
 impl Bench {
     pub(super) fn now(&self) -> Now {
         Now { elapsed: self.elapsed, unix_ms: WALL + u64::try_from(self.elapsed.as_millis()).unwrap() }
+    }
+
+    /// The time as a process has it.
+    fn clock_of(&self, me: &Address) -> Now {
+        let Now { elapsed, unix_ms } = self.now();
+        Now { elapsed, unix_ms: unix_ms.saturating_add_signed(self.skews.get(me).copied().unwrap_or(0)) }
     }
 
     pub(super) fn start(&mut self, config: ControlConfig) {
@@ -104,17 +127,22 @@ impl Bench {
     pub(super) fn start_with(&mut self, config: ControlConfig, hold_saves: bool) {
         let mut effects = Vec::new();
         let (peer, disk, disk_ceiling) = (Address::clone(&config.peer), config.saved.clone(), config.clock_floor);
-        let control = Control::new(config, self.now(), &mut effects);
+        let disk_identity = (config.boot, config.in_doubt.clone());
+        let control = Control::new(config, self.clock_of(&peer), &mut effects);
         let process = Process {
             control,
             views: Vec::new(),
             ceilings: Vec::new(),
+            outcomes: BTreeMap::new(),
             notes: Vec::new(),
             hold_saves,
             saves: VecDeque::new(),
             ceiling_saves: VecDeque::new(),
             disk,
             disk_ceiling,
+            identity_saves: VecDeque::new(),
+            disk_identity,
+            taken_over: None,
         };
         self.processes.insert(Address::clone(&peer), process);
         self.perform(peer, effects);
@@ -125,6 +153,17 @@ impl Bench {
         self.processes.remove(&address(n)).expect("it runs")
     }
 
+    /// Takes back what [`kill`](Self::kill) gave: it was never dead.
+    pub(super) fn resume(&mut self, n: u64, process: Process) {
+        self.processes.insert(address(n), process);
+    }
+
+    /// What a process leaves behind that has never done anything.
+    pub(super) fn blank(&mut self, n: u64) -> Process {
+        self.start(newcomer(n));
+        self.kill(n)
+    }
+
     pub(super) fn at(&mut self, n: u64) -> &mut Process {
         self.processes.get_mut(&address(n)).expect("it runs")
     }
@@ -133,18 +172,23 @@ impl Bench {
         self.cuts.insert((address(from), address(to)));
     }
 
+    pub(super) fn mend(&mut self, from: u64, to: u64) {
+        self.cuts.remove(&(address(from), address(to)));
+    }
+
     pub(super) fn tell(&mut self, n: u64, input: ControlInput) {
         self.give(address(n), input);
     }
 
     /// Says something to a process as from another, of some cluster.
     pub(super) fn say(&mut self, n: u64, from: u64, cluster: Option<ClusterId>, body: ControlBody) {
-        let message = ControlMessage { cluster, from: NodeId(from), reply_to: address(from), body };
+        let clock_ms = self.now().unix_ms;
+        let message = ControlMessage { cluster, from: NodeId(from), reply_to: address(from), clock_ms, body };
         self.tell(n, ControlInput::Message(message));
     }
 
     fn give(&mut self, to: Address, input: ControlInput) {
-        let (now, mut effects) = (self.now(), Vec::new());
+        let (now, mut effects) = (self.clock_of(&to), Vec::new());
         let Some(process) = self.processes.get_mut(&to) else { return };
         process.control.handle(now, input, &mut effects);
         self.perform(to, effects);
@@ -165,6 +209,12 @@ impl Bench {
                 ControlEffect::SaveCeiling(ceiling) => process.ceiling_saves.push_back(ceiling),
                 ControlEffect::Publish(view) => process.views.push(view),
                 ControlEffect::Ceiling(ceiling) => process.ceilings.push(ceiling),
+                ControlEffect::CatalogChanged { ticket, outcome } => {
+                    let twice = process.outcomes.insert(ticket, outcome);
+                    assert_eq!(twice, None, "a change has one outcome");
+                }
+                ControlEffect::SaveIdentity { boot, in_doubt } => process.identity_saves.push_back((boot, in_doubt)),
+                ControlEffect::TakeOver { id, boot } => process.taken_over = Some((id, boot)),
                 ControlEffect::Note(note) => process.notes.push(note),
             }
         }
@@ -190,6 +240,9 @@ impl Bench {
             } else if let Some(ceiling) = process.ceiling_saves.pop_front() {
                 process.disk_ceiling = ceiling;
                 self.give(Address::clone(me), ControlInput::CeilingSaved(ceiling));
+            } else if let Some(identity) = process.identity_saves.pop_front() {
+                process.disk_identity = identity;
+                self.give(Address::clone(me), ControlInput::IdentitySaved(Ok(())));
             } else {
                 return;
             }
@@ -204,7 +257,7 @@ impl Bench {
                 self.processes.iter().filter_map(|(me, it)| Some((it.control.next_timeout()?, Address::clone(me))));
             let Some((at, me)) = next.min().filter(|(at, _)| *at <= end) else { break };
             self.elapsed = self.elapsed.max(at);
-            let (now, mut effects) = (self.now(), Vec::new());
+            let (now, mut effects) = (self.clock_of(&me), Vec::new());
             self.processes.get_mut(&me).expect("it runs").control.handle_timeout(now, &mut effects);
             self.perform(me, effects);
         }
@@ -228,4 +281,21 @@ pub(super) fn founded() -> Bench {
         bench.at(n).notes();
     }
     bench
+}
+
+/// The configuration of the next process of a node that has left this behind.
+pub(super) fn again(n: u64, left: &Process) -> ControlConfig {
+    let (boot, in_doubt) = left.disk_identity.clone();
+    let again = newcomer(n);
+    // Actors are drawn anew for every process, and differ in their upper bits.
+    let actor = ActorId(again.meta.actor.0 | (boot + 1) << 40);
+    ControlConfig {
+        boot: boot + 1,
+        seeds: Vec::new(),
+        saved: left.disk.clone(),
+        in_doubt,
+        clock_floor: left.disk_ceiling,
+        meta: MemberMeta { actor, since_ms: WALL + 5_000 * boot, ..again.meta },
+        ..again
+    }
 }

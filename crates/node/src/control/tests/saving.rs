@@ -48,7 +48,7 @@ fn a_ceiling_on_disk_never_falls_below_one_that_was_handed_out() {
     bench.at(1).hold_saves = true;
     bench.tell(1, needed(WALL + 60_000));
     // Something else could not be saved, and the same is asked for again while the first is on its way.
-    bench.tell(1, ControlInput::SaveFailed { error: "no space".to_owned() });
+    bench.tell(1, ControlInput::SaveFailed { version: None, error: "no space".to_owned() });
     bench.run(seconds(8));
     assert!(bench.at(1).ceiling_saves.len() > 1);
     bench.finish_saves(1);
@@ -60,12 +60,14 @@ fn a_ceiling_on_disk_never_falls_below_one_that_was_handed_out() {
 fn what_could_not_be_saved_is_tried_again() {
     let mut bench = Bench::default();
     bench.start_with(founder(1, 1), true);
-    for _ in 0..3 {
+    for try_number in 1..=3 {
         bench.at(1).saves.clear();
         bench.at(1).ceiling_saves.clear();
         bench.at(1).notes();
-        bench.tell(1, ControlInput::SaveFailed { error: "no space".to_owned() });
-        assert_eq!(bench.at(1).notes(), [Note::SaveFailed { error: "no space".to_owned() }]);
+        for version in [None, Some(try_number)] {
+            bench.tell(1, ControlInput::SaveFailed { version, error: "no space".to_owned() });
+            assert_eq!(bench.at(1).notes(), [Note::SaveFailed { error: "no space".to_owned() }]);
+        }
         assert!(bench.at(1).saves.is_empty(), "not at once: the disk may be full for a while");
         bench.run(seconds(1));
         assert_eq!((bench.at(1).saves.len(), bench.at(1).ceiling_saves.len()), (1, 1));

@@ -10,7 +10,10 @@ use kvorum_ring::{Partitions, Replication};
 use kvorum_vclock::Dot;
 
 use super::super::*;
-use crate::{Address, DEFAULT_KEYSPACE, Layout, LayoutMember, Replicas, ViewMember};
+use crate::{
+    Address, Catalog, CatalogChange, Charter, DEFAULT_KEYSPACE, KeyspaceId, Layout, LayoutMember, Mode, Replicas,
+    Secret, Settings, ViewMember,
+};
 
 /// The wall clock when a bench is set up, in milliseconds.
 pub(super) const WALL: u64 = 1_000_000;
@@ -55,17 +58,44 @@ pub(super) fn layout(replicas: u16) -> Arc<Layout> {
     Arc::new(Layout::from_parts(1, Replication::PerCentre(3), members, partitions, rows, fallbacks).unwrap())
 }
 
+/// The keyspace whose versions may be concurrent.
+pub(super) const CARTS: KeyspaceId = KeyspaceId(3);
+/// An `lww` keyspace with settings of its own: values live for 100 ms, reads and writes ask at least two replicas.
+pub(super) const CODES: KeyspaceId = KeyspaceId(4);
+/// One that was dropped.
+pub(super) const DROPPED: KeyspaceId = KeyspaceId(2);
+/// One that nobody has heard of.
+pub(super) const UNHEARD: KeyspaceId = KeyspaceId(5);
+pub(super) const SECRET: Secret = Secret([7; 32]);
+
+/// Beside the default keyspace those above.
+pub(super) fn catalog() -> Arc<Catalog> {
+    let settings = Settings { ttl_ms: Some(100), min_read: 2, min_write: 2, ..Settings::default() };
+    let create = |name: &str, mode, settings| CatalogChange::Create { name: name.into(), mode, settings };
+    let changes = [
+        create("gone", Mode::Causal, Settings::default()),
+        create("carts", Mode::Causal, Settings::default()),
+        create("codes", Mode::Lww, settings),
+        CatalogChange::Drop { name: "gone".into() },
+    ];
+    let founded = Catalog::found(Charter { founder: NodeId(1), secret: SECRET });
+    Arc::new(changes.iter().fold(founded, |catalog, change| catalog.changed(change).unwrap().0))
+}
+
 /// The view of a node that takes some others for down.
 pub(super) fn view(me: u64, layout: Option<Arc<Layout>>, down: &[u64]) -> Arc<View> {
     let member = |n: u64| ViewMember {
         name: format!("n{n}").into(),
         peer: Address::from("peer"),
         client: Address::from("client"),
+        actor: ActorId(n),
         dc: "dc".into(),
         state: if down.contains(&n) { State::Down } else { State::Up },
+        catalog: 0,
+        in_doubt: false,
     };
     let members = (1..=5).map(|n| (NodeId(n), member(n))).collect();
-    Arc::new(View::new(NodeId(me), None, layout, members, "dc", None))
+    Arc::new(View::new(NodeId(me), None, layout, catalog(), members, "dc", None))
 }
 
 pub(super) fn tag() -> EpochPhase {
@@ -90,6 +120,11 @@ pub(super) fn record(offset_ms: i64, value: &str) -> Record {
     Record::lww(dot(offset_ms), Some(value.as_bytes()), None)
 }
 
+/// The value of a record's newest version.
+pub(super) fn value_of(record: &Record) -> Option<Bytes> {
+    record.versions().next().and_then(|version| version.value)
+}
+
 /// An operation of another node.
 pub(super) fn their_op(slot: u32) -> Op {
     Op { slot, generation: 77 }
@@ -106,15 +141,21 @@ pub(super) fn get(key: &str, level: Level) -> Operation {
 
 pub(super) fn put(key: &str, value: &str, level: Level) -> Operation {
     let (key, value) = (Bytes::copy_from_slice(key.as_bytes()), Bytes::copy_from_slice(value.as_bytes()));
-    Operation::Put { key, value, ttl_ms: None, level: Some(level) }
+    Operation::Put { key, value, ttl_ms: None, level: Some(level), context: Bytes::new() }
 }
 
 pub(super) fn delete(key: &str, level: Level) -> Operation {
-    Operation::Delete { key: Bytes::copy_from_slice(key.as_bytes()), level: Some(level) }
+    Operation::Delete { key: Bytes::copy_from_slice(key.as_bytes()), level: Some(level), context: Bytes::new() }
 }
 
 pub(super) fn request(operation: Operation, timeout: Duration) -> Request {
     Request { keyspace: DEFAULT_KEYSPACE, timeout, operation }
+}
+
+/// A write that another node coordinates: freshly minted.
+pub(super) fn their_write(slot: u32, key: StoredKey, record: Record) -> Message {
+    let minted = Some(record.time());
+    Message::Write { op: their_op(slot), key, record, minted }
 }
 
 /// What a response failed with.
@@ -128,15 +169,18 @@ pub(super) fn failure(response: &Response) -> &Failure {
 /// The value and the replicas of a response to a get.
 pub(super) fn value(response: &Response) -> (Option<Bytes>, Replicas) {
     match response {
-        Response::Value { record, replicas } => (record.as_ref().and_then(Record::value), *replicas),
+        Response::Value { record, as_of_ms, replicas, .. } => {
+            let newest = record.as_ref().and_then(|record| record.live_versions(*as_of_ms).next());
+            (newest.and_then(|version| version.value), *replicas)
+        }
         other => panic!("expected a value, not {other:?}"),
     }
 }
 
-/// The record and the replicas of a response to a put.
-pub(super) fn written(response: &Response) -> (&Record, Replicas) {
+/// The dot and the replicas of a response to a put.
+pub(super) fn written(response: &Response) -> (Dot<ActorId>, Replicas) {
     match response {
-        Response::Written { record, replicas } => (record, *replicas),
+        Response::Written { dot, replicas, .. } => (*dot, *replicas),
         other => panic!("expected an acknowledgement, not {other:?}"),
     }
 }
@@ -282,9 +326,18 @@ impl Bench {
     }
 
     pub(super) fn ask_for(&mut self, operation: Operation, timeout: Duration) -> u64 {
+        self.request(request(operation, timeout))
+    }
+
+    /// A client asks in a keyspace.
+    pub(super) fn ask_in(&mut self, keyspace: KeyspaceId, operation: Operation) -> u64 {
+        self.request(Request { keyspace, ..request(operation, Duration::from_secs(1)) })
+    }
+
+    fn request(&mut self, request: Request) -> u64 {
         self.requests += 1;
         let from = ClientRef { session: 7, request: self.requests };
-        self.tell(Input::Client { from, request: request(operation, timeout) });
+        self.tell(Input::Client { from, request });
         self.requests
     }
 

@@ -15,7 +15,7 @@ fn damage() -> StoreError {
 }
 
 fn write(slot: u32, name: &str) -> Message {
-    Message::Write { op: their_op(slot), key: key(name), record: record(0, "v") }
+    their_write(slot, key(name), record(0, "v"))
 }
 
 fn refusals(bench: &mut Bench) -> Vec<(u32, FailureKind)> {

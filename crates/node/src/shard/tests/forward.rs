@@ -1,5 +1,6 @@
 //! Forwarding by a node that holds no replica, and coordinating for one.
 
+use bytes::Bytes;
 use kvorum_quorum::Level;
 
 use super::bench::*;
@@ -7,7 +8,7 @@ use crate::shard::{Input, Report};
 use crate::{FailureKind, Message, NodeId, Op, Operation, Replicas, Response};
 
 fn an_answer() -> Response {
-    Response::Value { record: None, replicas: Replicas::default() }
+    Response::Value { record: None, context: Bytes::new(), as_of_ms: 0, replicas: Replicas::default() }
 }
 
 /// A bench of a node that holds nothing, which has forwarded this; to whom, and as what.

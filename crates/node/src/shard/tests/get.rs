@@ -1,5 +1,6 @@
 //! Coordinating a read: whom it asks, when it asks others, and what it makes of the answers.
 
+use bytes::Bytes;
 use kvorum_quorum::Level;
 
 use super::bench::*;
@@ -96,8 +97,8 @@ fn a_value_lives_as_long_as_its_ttl() {
     let mut bench = Bench::node(1);
     for (ttl_ms, expires) in [(250, WALL + 250), (u64::MAX, u64::MAX)] {
         let Operation::Put { key, value, level, .. } = put("k", "v", Level::One) else { unreachable!() };
-        bench.ask(Operation::Put { key, value, level, ttl_ms: Some(ttl_ms) });
-        assert_eq!(bench.log.back().unwrap().2.expires_at_ms(), Some(expires));
+        bench.ask(Operation::Put { key, value, level, ttl_ms: Some(ttl_ms), context: Bytes::new() });
+        assert_eq!(bench.log.back().unwrap().2.versions().next().unwrap().expires_at_ms, Some(expires));
     }
 }
 

@@ -81,7 +81,7 @@ fn what_other_coordinators_wait_for_is_bounded() {
     let limits = Limits { operations: 10, ..Limits::default() };
     let mut bench = Bench::new(Setup { limits, ..Setup::default() });
     bench.hold_reads = true;
-    let write = |slot| Message::Write { op: their_op(slot), key: key("k"), record: record(0, "v") };
+    let write = |slot| their_write(slot, key("k"), record(0, "v"));
     let read = |slot| Message::Read { op: their_op(slot), key: key("k") };
     let refusals = |bench: &mut Bench| {
         bench.sent().iter().filter(|(_, message)| matches!(message, Message::Refused { .. })).count()
@@ -111,7 +111,7 @@ fn undurable_bytes_are_bounded_for_writes() {
     bench.ask(put("k", "small", Level::One));
     assert_eq!(refused(&mut bench), Some(FailureKind::Overloaded));
     bench.sent();
-    bench.peer(2, Message::Write { op: their_op(1), key: key("k"), record: record(0, "v") });
+    bench.peer(2, their_write(1, key("k"), record(0, "v")));
     assert!(
         matches!(&bench.sent()[..], [(2, Message::Refused { failure, .. })] if failure.kind == FailureKind::Overloaded)
     );
@@ -130,7 +130,7 @@ fn records_that_wait_for_a_load_count_as_undurable() {
     bench.hold_reads = true;
     let large = record(0, &"v".repeat(1000));
     for slot in 0..4 {
-        bench.peer(2, Message::Write { op: their_op(slot), key: key("k"), record: large.clone() });
+        bench.peer(2, their_write(slot, key("k"), large.clone()));
     }
     assert_eq!(bench.sent().len(), 1, "the fourth is refused");
     bench.release();

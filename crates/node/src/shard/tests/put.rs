@@ -22,7 +22,7 @@ fn a_put_is_answered_once_when_w_replicas_hold_it_durably() {
     let (to, op) = bench.asked();
     assert_eq!(to, [2, 3]);
     let record = minted(&bench);
-    assert_eq!(record.value().as_deref(), Some(&b"v"[..]));
+    assert_eq!(value_of(&record).as_deref(), Some(&b"v"[..]));
     bench.peer(2, ack(op, &record));
     bench.peer(2, ack(op, &record));
     assert_eq!(bench.replies(), [], "one replica, however often it answers, is not two");
@@ -30,7 +30,7 @@ fn a_put_is_answered_once_when_w_replicas_hold_it_durably() {
     let replies = bench.replies();
     assert_eq!(replies.len(), 1);
     assert_eq!(replies[0].0, request);
-    assert_eq!(written(&replies[0].1), (&record, Replicas { wanted: 2, answered: 2, agreed: 2, sloppy: false }));
+    assert_eq!(written(&replies[0].1), (record.dot(), Replicas { wanted: 2, answered: 2, agreed: 2, sloppy: false }));
     bench.peer(3, ack(op, &record));
     bench.assert_idle();
 }
@@ -70,7 +70,7 @@ fn writers_of_one_key_queue_behind_one_load() {
     bench.ask(put("other", "x", Level::One));
     assert_eq!(bench.held.len(), 2, "one load for each key");
     bench.release();
-    let values: Vec<_> = bench.log.iter().map(|(_, _, record)| record.value().unwrap()).collect();
+    let values: Vec<_> = bench.log.iter().map(|(_, _, record)| value_of(record).unwrap()).collect();
     assert_eq!(values, ["a", "b", "c"]);
     assert!(bench.log.iter().is_sorted_by(|a, b| a.2.dot() < b.2.dot()));
     bench.ask(delete("k", Level::One));
@@ -98,7 +98,7 @@ fn a_later_durable_write_settles_the_earlier() {
     bench.sync();
     assert_eq!(bench.replies().iter().map(|reply| reply.0).collect::<Vec<_>>(), [second, third]);
     assert_eq!(bench.shard.overlaid_keys(), 0);
-    assert_eq!(bench.store[&key("k")].value().as_deref(), Some(&b"c"[..]));
+    assert_eq!(value_of(&bench.store[&key("k")]).as_deref(), Some(&b"c"[..]));
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use kvorum_quorum::Level;
 
 use super::super::*;
-use super::bench::{get, layout, ms, put, request, tag, view};
+use super::bench::{get, layout, ms, put, request, tag, value_of, view};
 use crate::FailureKind;
 
 /// SplitMix64.
@@ -227,7 +227,7 @@ impl World {
             let Some((_, response)) = &call.completed else { panic!("a request got no answer") };
             match response {
                 Response::Value { record: Some(record), .. } => {
-                    assert!(known.contains(core::str::from_utf8(&record.value().unwrap()).unwrap()));
+                    assert!(known.contains(core::str::from_utf8(&value_of(record).unwrap()).unwrap()));
                 }
                 Response::Failed(failure) if failure.kind == FailureKind::Rejected => {
                     let value = call.value.as_deref().map(str::as_bytes);
@@ -235,7 +235,7 @@ impl World {
                         .nodes
                         .iter()
                         .flat_map(|node| node.store.values())
-                        .any(|record| record.value().as_deref() == value);
+                        .any(|record| value_of(record).as_deref() == value);
                     assert!(!stored, "a rejected write is stored: {}", failure.message);
                 }
                 _ => {}
@@ -250,18 +250,18 @@ impl World {
     fn check_key(&self, key: usize) {
         let calls: Vec<&Call> = self.calls.iter().filter(|call| call.key == key).collect();
         for call in &calls {
-            let Some((completed, Response::Written { record, .. })) = &call.completed else { continue };
+            let Some((completed, Response::Written { dot, .. })) = &call.completed else { continue };
             let name = super::bench::key(&format!("k{key}"));
-            let held = |node: &&Node| node.store.get(&name).is_some_and(|held| held.dot() >= record.dot());
+            let held = |node: &&Node| node.store.get(&name).is_some_and(|held| held.dot() >= *dot);
             assert!(self.nodes.iter().filter(held).count() >= 2, "an acknowledged write is held by too few");
             for later in calls.iter().filter(|later| later.invoked > *completed) {
                 match &later.completed {
-                    Some((_, Response::Written { record: next, .. })) => {
-                        assert!(next.dot() > record.dot(), "a write that began later must win: {next:?}, {record:?}");
+                    Some((_, Response::Written { dot: next, .. })) => {
+                        assert!(next > dot, "a write that began later must win: {next:?}, {dot:?}");
                     }
                     Some((_, Response::Value { record: seen, .. })) => {
                         let seen = seen.as_ref().map(Record::dot);
-                        assert!(seen >= Some(record.dot()), "an acknowledged write is not seen: {seen:?}, {record:?}");
+                        assert!(seen >= Some(*dot), "an acknowledged write is not seen: {seen:?}, {dot:?}");
                     }
                     _ => {}
                 }

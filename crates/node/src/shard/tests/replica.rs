@@ -11,7 +11,7 @@ use crate::{
 };
 
 fn write(slot: u32, record: &Record) -> Message {
-    Message::Write { op: their_op(slot), key: key("k"), record: record.clone() }
+    their_write(slot, key("k"), record.clone())
 }
 
 fn acked(slot: u32, record: &Record) -> (u64, Message) {
@@ -143,7 +143,7 @@ fn what_this_node_holds_no_replica_of_is_refused() {
         let key = StoredKey::new(DEFAULT_KEYSPACE, PartitionId(partition), b"k");
         let range = KeyRange::of_partition(DEFAULT_KEYSPACE, PartitionId(partition), b"", None);
         for message in [
-            Message::Write { op: their_op(1), key: key.clone(), record: record(0, "v") },
+            their_write(1, key.clone(), record(0, "v")),
             Message::Read { op: their_op(1), key },
             Message::Scan { op: their_op(1), range, limit_bytes: 1 },
         ] {

@@ -19,15 +19,14 @@ impl CompactionFilter for Expiry {
 
 /// An expired record without its value; none if there is nothing to take away.
 fn stripped(stored: &[u8], expiry: &Expiry) -> Option<Vec<u8>> {
-    // The head of a record is a record with less of the value, or none: so most values are not copied to be looked at.
+    let expired_by = (expiry.unix_ms)().checked_sub(expiry.grace_ms)?;
+    // The head of an `lww` record is a record with less of the value, or none: most values are not copied to be looked at.
     let head = &stored[..stored.len().min(RECORD_OVERHEAD)];
-    let head = Record::parse(Bytes::copy_from_slice(head)).ok()?;
-    let expires_at_ms = head.expires_at_ms()?;
-    head.value()?;
-    if expires_at_ms.saturating_add(expiry.grace_ms) > (expiry.unix_ms)() {
-        return None;
-    }
-    Some(Record::lww(head.dot(), None, Some(expires_at_ms)).as_bytes().to_vec())
+    let record = match Record::parse(Bytes::copy_from_slice(head)) {
+        Ok(head) if !head.is_causal() => head,
+        _ => Record::parse(Bytes::copy_from_slice(stored)).ok()?,
+    };
+    Some(record.without_expired(expired_by)?.as_bytes().to_vec())
 }
 
 #[cfg(test)]
@@ -56,9 +55,13 @@ mod tests {
             let (record, decision) = decide(Some(value), Some(NOW - GRACE));
             let Decision::Replace(stored) = decision else { panic!("{decision:?}") };
             let left = Record::parse(stored.into()).unwrap();
-            assert_eq!((left.dot(), left.expires_at_ms(), left.value()), (record.dot(), record.expires_at_ms(), None));
-            assert!(left.precedence(&record).is_gt(), "replicas that differ in this agree on what is left");
-            assert!(record.live_value(NOW).is_none() && left.live_value(NOW).is_none());
+            let version = kvorum_node::Version { value: None, ..record.versions().next().unwrap() };
+            assert_eq!(left.versions().collect::<Vec<_>>(), [version]);
+            assert!(
+                left.covers(&record) && !record.covers(&left),
+                "replicas that differ in this agree on what is left"
+            );
+            assert!(!record.is_live(NOW) && !left.is_live(NOW));
             assert_eq!(decide(Some(value), Some(NOW - GRACE + 1)).1, Decision::Keep, "not for long enough");
             assert_eq!(decide(Some(value), None).1, Decision::Keep, "it never expires");
         }

@@ -121,6 +121,14 @@ impl HotRecords {
         self.stripe(key).fetch_add(1, Ordering::Release);
     }
 
+    /// Gives up all records whose keys begin so. One that is being read meanwhile may come in after this, and is then
+    /// not asked for any more.
+    pub(super) fn forget(&self, prefix: &[u8]) {
+        for (key, _) in self.entries.iter().filter(|(key, _)| key.starts_with(prefix)) {
+            self.entries.invalidate(&*key);
+        }
+    }
+
     pub(super) fn figures(&self) -> HotFigures {
         HotFigures {
             hits: self.hits.load(Ordering::Relaxed),
@@ -178,6 +186,18 @@ mod tests {
         });
         assert_eq!(old, Ok(Some(record(1, 10))), "the reader itself began before");
         assert_eq!(hot.get(&key("a")), None);
+    }
+
+    #[test]
+    fn what_is_forgotten_is_read_anew_and_the_rest_is_kept() {
+        let hot = HotRecords::new(1 << 20);
+        let neighbour = StoredKey::new(KeyspaceId(2), PartitionId(0), b"a");
+        for key in [&key("a"), &key("b"), &neighbour] {
+            fill(&hot, key, record(1, 10));
+        }
+        hot.forget(&1_u32.to_be_bytes());
+        assert_eq!((hot.get(&key("a")), hot.get(&key("b"))), (None, None));
+        assert_eq!(hot.get(&neighbour), Some(record(1, 10)));
     }
 
     #[test]

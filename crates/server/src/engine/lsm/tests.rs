@@ -183,14 +183,15 @@ fn an_expired_value_is_taken_by_compaction_and_its_version_stays() {
     for (n, name) in names.iter().enumerate() {
         let stored = engine.get(&key(name)).unwrap().unwrap();
         assert_eq!(stored.time().to_bits(), if name == "k050" { 2 } else { 1 }, "the version is still there");
-        assert_eq!(stored.expires_at_ms(), expires_at(n));
-        assert_eq!(stored.live_value(2_000).is_some(), n % 2 == 1, "{name}");
-        assert_eq!(stored.value().is_some(), n % 2 == 1, "{name}");
+        let version = stored.versions().next().unwrap();
+        assert_eq!(version.expires_at_ms, expires_at(n));
+        assert_eq!(version.is_live(2_000), n % 2 == 1, "{name}");
+        assert_eq!(version.value.is_some(), n % 2 == 1, "{name}");
     }
     let range = KeyRange::of_partition(KeyspaceId(1), PartitionId(7), b"k", None);
     let page = engine.scan(&range, u32::MAX).unwrap();
     assert_eq!(page.rows.len(), 100);
-    assert_eq!(page.rows.iter().filter(|(_, record)| record.live_value(2_000).is_some()).count(), 50);
+    assert_eq!(page.rows.iter().filter(|(_, record)| record.is_live(2_000)).count(), 50);
 }
 
 #[test]

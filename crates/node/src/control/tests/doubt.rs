@@ -1,0 +1,118 @@
+//! Nodes that may have lost something.
+
+use super::super::*;
+use super::bench::*;
+
+fn doubtful(n: u64, left: &Process) -> ControlConfig {
+    ControlConfig { in_doubt: Some("its store is gone".into()), ..again(n, left) }
+}
+
+fn is_in_doubt(bench: &mut Bench, n: u64) -> bool {
+    bench.at(n).view().fitness().in_doubt
+}
+
+#[test]
+fn doubt_is_told_shown_and_ends_when_what_was_lost_has_been_pulled() {
+    let mut bench = founded();
+    let left = bench.kill(2);
+    bench.start(doubtful(2, &left));
+    bench.run(seconds(10));
+    assert!(is_in_doubt(&mut bench, 2));
+    assert!(bench.at(2).control.is_ready(), "it takes writes");
+    assert!(bench.at(1).view().members[&NodeId(2)].in_doubt);
+    assert!(bench.at(1).view().replicas(kvorum_ring::PartitionId(0)).any(|replica| replica.in_doubt));
+    let status = bench.at(3).control.status(seconds(15));
+    assert_eq!(status.members.iter().map(|member| member.in_doubt).collect::<Vec<_>>(), [false, true, false]);
+    assert!(status.warnings.iter().any(|warning| warning.starts_with("n2 is in doubt: its store is gone")));
+    bench.tell(2, ControlInput::DoubtEnded);
+    assert!(!is_in_doubt(&mut bench, 2));
+    assert_eq!(bench.at(2).disk_identity.1, None);
+    assert!(bench.at(2).notes().contains(&Note::DoubtEnded { how: DoubtEnd::Pulled }));
+    bench.run(seconds(2));
+    assert!(!bench.at(1).view().members[&NodeId(2)].in_doubt);
+}
+
+#[test]
+fn doubt_outlives_a_restart_and_a_failed_save() {
+    let mut bench = founded();
+    let old = bench.kill(2);
+    bench.start(again(2, &old));
+    bench.run(seconds(12));
+    let left = bench.kill(2);
+    let mut config = again(2, &left);
+    config.clock_floor = old.disk_ceiling;
+    bench.start_with(config, true);
+    bench.run(seconds(2));
+    assert!(is_in_doubt(&mut bench, 2));
+    bench.at(2).identity_saves.clear();
+    bench.tell(2, ControlInput::IdentitySaved(Err("no space".to_owned())));
+    assert!(bench.at(2).identity_saves.is_empty(), "not at once");
+    bench.run(seconds(1));
+    bench.finish_saves(2);
+    let left = bench.kill(2);
+    assert!(left.disk_identity.1.is_some());
+    bench.start(again(2, &left));
+    bench.run(seconds(2));
+    assert!(is_in_doubt(&mut bench, 2));
+}
+
+#[test]
+fn a_node_alone_has_nobody_to_ask_and_goes_on() {
+    let mut bench = Bench::default();
+    bench.start(founder(1, 1));
+    bench.run(seconds(1));
+    let left = bench.kill(1);
+    bench.start(doubtful(1, &left));
+    assert!(bench.at(1).control.is_ready());
+    assert!(!is_in_doubt(&mut bench, 1));
+    assert!(bench.at(1).notes().contains(&Note::DoubtEnded { how: DoubtEnd::Alone }));
+    assert_eq!(bench.at(1).disk_identity.1, None);
+}
+
+#[test]
+fn when_all_are_in_doubt_nobody_is_any_more() {
+    let mut bench = founded();
+    let left: Vec<Process> = (1..=3).map(|n| bench.kill(n)).collect();
+    bench.start(doubtful(1, &left[0]));
+    bench.start(doubtful(2, &left[1]));
+    bench.run(seconds(30));
+    assert!(is_in_doubt(&mut bench, 1) && is_in_doubt(&mut bench, 2), "the third may know more");
+    bench.start(doubtful(3, &left[2]));
+    bench.run(seconds(5));
+    for n in 1..=3 {
+        assert!(!is_in_doubt(&mut bench, n), "node {n}");
+        assert!(bench.at(n).notes().contains(&Note::DoubtEnded { how: DoubtEnd::AllWere }));
+        assert_eq!(bench.at(n).disk_identity.1, None);
+    }
+    // Whoever loses its data later is in doubt all the same.
+    let left = bench.kill(2);
+    bench.start(doubtful(2, &left));
+    bench.run(seconds(10));
+    assert!(is_in_doubt(&mut bench, 2));
+}
+
+#[test]
+fn who_has_heard_that_all_are_in_doubt_tells_those_who_have_not() {
+    let mut bench = founded();
+    let left: Vec<Process> = (1..=3).map(|n| bench.kill(n)).collect();
+    for n in [1, 2, 3] {
+        bench.start(doubtful(n, &left[n as usize - 1]));
+    }
+    // The second and the third hear of each other from the first only, which may have ended its doubt by then.
+    bench.cut(2, 3);
+    bench.cut(3, 2);
+    bench.run(seconds(10));
+    for n in 1..=3 {
+        assert!(!is_in_doubt(&mut bench, n), "node {n}");
+    }
+}
+
+#[test]
+fn one_that_is_not_in_doubt_keeps_the_others_in_it() {
+    let mut bench = founded();
+    let left: Vec<Process> = (1..=2).map(|n| bench.kill(n)).collect();
+    bench.start(doubtful(1, &left[0]));
+    bench.start(doubtful(2, &left[1]));
+    bench.run(seconds(30));
+    assert!(is_in_doubt(&mut bench, 1) && is_in_doubt(&mut bench, 2) && !is_in_doubt(&mut bench, 3));
+}

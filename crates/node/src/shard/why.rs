@@ -1,0 +1,104 @@
+//! What each replica of a key durably holds, asked for by an operator. Every replica is asked once, whether it is thought
+//! to be up or not; the answer tells what came within the time given. Any node may ask.
+
+use core::time::Duration;
+
+use super::{AfterDurable, Effect, Origin, Pending, Preference, Shard, emit};
+use crate::{Message, NodeId, Now, Op, Record, Response, StoredKey};
+
+/// What one replica said.
+type Answer = Result<Option<Record>, String>;
+
+#[derive(Debug)]
+pub(super) struct Why {
+    origin: Origin,
+    place: Preference,
+    key: StoredKey,
+    /// By position; none while it is waited for.
+    answers: Vec<Option<Answer>>,
+}
+
+impl Why {
+    /// Whether it waits for that node.
+    pub(super) fn waits_for(&self, node: NodeId) -> bool {
+        self.place.position_of(node).is_some_and(|replica| self.answers[replica].is_none())
+    }
+}
+
+impl Shard {
+    pub(super) fn why(
+        &mut self,
+        now: Now,
+        origin: Origin,
+        place: Preference,
+        key: StoredKey,
+        deadline: Duration,
+        out: &mut impl Extend<Effect>,
+    ) {
+        let replicas = place.len();
+        let why = Why { origin, place, key, answers: vec![None; replicas] };
+        let op = self.ops.insert(Pending::Why(why));
+        // The others' silence must not cost the answer of those who spoke.
+        let patience = deadline.saturating_sub(now.elapsed) / 2;
+        self.deadlines.add(now.elapsed, now.elapsed.saturating_add(patience), op);
+        for replica in 0..replicas {
+            self.send_why(op, replica, out);
+        }
+        self.why_finish_if_complete(op, out);
+    }
+
+    fn send_why(&mut self, op: Op, replica: usize, out: &mut impl Extend<Effect>) {
+        let Some(Pending::Why(why)) = self.ops.get_mut(op) else { return };
+        let key = why.key.clone();
+        if !why.place.is_me(replica) {
+            let (node, tag) = why.place.address(replica);
+            return self.ask(node, tag, Message::Read { op, key }, out);
+        }
+        match self.overlay.newest(&key) {
+            Some(_) if self.log.failure().is_some() => {
+                self.why_answered(op, replica, Err("its store failed".to_owned()), out);
+            }
+            Some((record, seq)) => {
+                let record = record.clone();
+                self.when_durable(seq, AfterDurable::LocalRead { op, record });
+            }
+            None => emit(out, Effect::Load { op, key }),
+        }
+    }
+
+    pub(super) fn why_reply(&mut self, node: NodeId, op: Op, record: Option<Record>, out: &mut impl Extend<Effect>) {
+        let Some(Pending::Why(why)) = self.ops.get_mut(op) else { return };
+        let Some(replica) = why.place.position_of(node) else { return };
+        self.why_answered(op, replica, Ok(record), out);
+    }
+
+    pub(super) fn why_failed(&mut self, node: NodeId, op: Op, why_not: String, out: &mut impl Extend<Effect>) {
+        let Some(Pending::Why(why)) = self.ops.get_mut(op) else { return };
+        let Some(replica) = why.place.position_of(node) else { return };
+        self.why_answered(op, replica, Err(why_not), out);
+    }
+
+    pub(super) fn why_answered(&mut self, op: Op, replica: usize, answer: Answer, out: &mut impl Extend<Effect>) {
+        let Some(Pending::Why(why)) = self.ops.get_mut(op) else { return };
+        why.answers[replica].get_or_insert(answer);
+        self.why_finish_if_complete(op, out);
+    }
+
+    fn why_finish_if_complete(&mut self, op: Op, out: &mut impl Extend<Effect>) {
+        let Some(Pending::Why(why)) = self.ops.get_mut(op) else { return };
+        if why.answers.iter().all(Option::is_some) {
+            self.why_timeout(op, out);
+        }
+    }
+
+    /// Answers with what is known by now.
+    pub(super) fn why_timeout(&mut self, op: Op, out: &mut impl Extend<Effect>) {
+        let Some(Pending::Why(Why { origin, place, answers, .. })) = self.ops.remove(op) else { return };
+        let told = answers.into_iter().enumerate().map(|(position, answer)| {
+            let silent = || Err("it did not answer in time".to_owned());
+            (place.replica(position).id, answer.unwrap_or_else(silent))
+        });
+        let told = told.collect();
+        self.answer(origin, Response::Why(told), out);
+    }
+}
