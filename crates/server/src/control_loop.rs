@@ -185,7 +185,7 @@ impl ControlLoop {
                 self.took_over.send_replace(true);
             }
             Err(error) => {
-                tracing::error!("cannot take the place of member {id}: {error}; mend the cause and restart this node")
+                tracing::error!("cannot take the place of member {id}: {error}; mend the cause and restart this node");
             }
         }
     }
@@ -334,7 +334,7 @@ fn log(note: &Note) {
             );
         }
         Note::DoubtEnded { how: DoubtEnd::Pulled } => {
-            tracing::info!("no longer in doubt: what may have been lost is here")
+            tracing::info!("no longer in doubt: what may have been lost is here");
         }
         Note::DoubtEnded { how: DoubtEnd::Alone } => {
             tracing::warn!(

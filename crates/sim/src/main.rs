@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
+use kvorum_node::Mode;
 use kvorum_sim::{MOST_NODES, Report, Sabotage, Scenario, SimConfig, Stats, TraceSink, World, run, shrink};
 
 /// How many runs may go into making a bad one smaller.
@@ -45,6 +46,9 @@ struct Options {
     /// How many replicas of each key, instead of what the seed draws
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=64))]
     replication: Option<u8>,
+    /// What becomes of concurrent versions: lww or causal
+    #[arg(long, value_name = "MODE")]
+    mode: Option<Mode>,
     /// How long faults go on, in virtual milliseconds
     #[arg(long, value_name = "T", value_parser = clap::value_parser!(u64).range(..=3_600_000))]
     ticks: Option<u64>,
@@ -90,6 +94,9 @@ impl Options {
         if let Some(replication) = self.replication {
             let (replication, nodes) = (replication.min(config.nodes as u8), config.nodes);
             config = config.with_replication(replication, nodes);
+        }
+        if let Some(mode) = self.mode {
+            config = config.with_mode(mode);
         }
         config.ticks = self.ticks.unwrap_or(config.ticks);
         config.only_faults = self.only_faults.as_ref().map(|ids| ids.0.clone());

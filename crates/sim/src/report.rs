@@ -75,6 +75,8 @@ pub struct Stats {
     pub in_doubt: u64,
     /// Entries of contexts that nodes pruned.
     pub pruned: u64,
+    /// The most entries that the context of a written record had.
+    pub context_entries: u64,
     /// Replaced values that were seen again, which pruning excuses.
     pub shown_again: u64,
     /// Histories of which the search for a linearization gave up.
@@ -115,6 +117,7 @@ impl Stats {
             restored_disks,
             in_doubt,
             pruned,
+            context_entries,
             shown_again,
             undecided,
         } = other;
@@ -148,6 +151,7 @@ impl Stats {
         self.restored_disks += restored_disks;
         self.in_doubt += in_doubt;
         self.pruned += pruned;
+        self.context_entries = self.context_entries.max(*context_entries);
         self.shown_again += shown_again;
         self.undecided += undecided;
     }
@@ -186,6 +190,13 @@ impl fmt::Display for Stats {
             "disks     {} saves, {} loads and {} logs failed, {} disks lost, {} set back, {} nodes in doubt",
             self.failed_saves, self.failed_loads, self.failed_logs, self.lost_disks, self.restored_disks, self.in_doubt
         )?;
+        if self.context_entries > 0 {
+            write!(
+                f,
+                "\nsiblings  contexts of up to {} entries, {} pruned, {} replaced values seen again",
+                self.context_entries, self.pruned, self.shown_again
+            )?;
+        }
         if self.undecided > 0 { write!(f, "\nundecided {} linearizations", self.undecided) } else { Ok(()) }
     }
 }
@@ -252,6 +263,10 @@ impl SimConfig {
         if self.replication != said.replication {
             said = said.with_replication(self.replication, self.nodes);
             command.push_str(&format!(" --replication {}", self.replication));
+        }
+        if self.mode != said.mode && self.scenario.is_none() {
+            said = said.with_mode(self.mode);
+            command.push_str(&format!(" --mode {}", self.mode));
         }
         if let Some(scenario) = self.scenario {
             said = said.with_scenario(scenario);

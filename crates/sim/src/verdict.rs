@@ -185,6 +185,7 @@ pub(crate) fn judge(
         let judged = |read: &Operation<Arc<str>>| strict || read.invoked >= calm;
         let Findings { anomalies, excused } = causality::examine(history, judged, stats.pruned);
         stats.shown_again += excused.len() as u64;
+        stats.context_entries = watch.most_context_entries;
         violations.extend(anomalies.into_iter().map(Violation::Causality));
         judge_watch(watch, violations);
         return;

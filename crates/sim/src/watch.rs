@@ -7,7 +7,7 @@ use core::time::Duration;
 use kvorum_history::Moment;
 use kvorum_history::boundedness::Meter;
 use kvorum_history::tenure::Tenures;
-use kvorum_node::{ActorId, CONTEXT_ENTRIES, Limits, Record, Shard, StoredKey};
+use kvorum_node::{ActorId, CONTEXT_ENTRIES, Limits, MAX_SIBLINGS, Mode, Record, Shard, StoredKey};
 use kvorum_vclock::Timestamp;
 
 use crate::config::SimConfig;
@@ -43,7 +43,9 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn new(config: &SimConfig) -> Self {
-        let slack = config.clients * config.most_pair_bytes();
+        // A record that keeps siblings is written with all of them.
+        let pairs = if config.mode == Mode::Causal { MAX_SIBLINGS } else { 1 };
+        let slack = config.clients * config.most_pair_bytes() * pairs;
         Self {
             slack: slack as u64,
             meter: Meter::default(),

@@ -119,15 +119,20 @@ impl World {
         if keyspace == DEFAULT_KEYSPACE {
             return;
         }
-        let (name, settings) = (Arc::from("siblings"), Default::default());
-        let change = CatalogChange::Create { name, mode: self.config.mode, settings };
-        let input = ControlInput::ChangeCatalog { ticket: 1, change, timeout: READY_WITHIN };
-        let (process, disk) = self.hosts[0].running();
-        process.control_turn(input, disk, &mut self.env);
-        let known =
-            |host: &Host| host.process.as_ref().is_some_and(|process| process.view().keyspace(keyspace).is_some());
-        let ready = self.run_until(READY_WITHIN, |world| world.hosts.iter().all(known));
-        self.expect_ready(ready);
+        let known = |host: &Host| host.process.as_ref().is_some_and(|process| process.view().keyspace(keyspace).is_some());
+        let all_know = |world: &Self| world.hosts.iter().all(known);
+        // The founder's disk may refuse to keep it.
+        for ticket in 1..=30 {
+            let (name, settings) = (Arc::from("siblings"), Default::default());
+            let change = CatalogChange::Create { name, mode: self.config.mode, settings };
+            let input = ControlInput::ChangeCatalog { ticket, change, timeout: READY_WITHIN };
+            let (process, disk) = self.hosts[0].running();
+            process.control_turn(input, disk, &mut self.env);
+            if self.run_until(Duration::from_secs(1), all_know) {
+                return;
+            }
+        }
+        self.violations.extend((0..self.hosts.len()).map(|node| Violation::NotReady { node }));
     }
 
     /// What engines did is counted. What they reported without cause comes first of all violations, for others follow from it.

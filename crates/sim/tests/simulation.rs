@@ -135,30 +135,26 @@ fn a_store_that_forgets_what_it_said_to_be_durable_is_found_out() {
     is_found_out(500, &["convergence"], lie(Sabotage::ForgottenRecords));
 }
 
-/// Three replicas, R and W of two, and one disk is lost.
-fn one_disk_of_three_is_lost(config: SimConfig) -> SimConfig {
-    let config =
-        config.with_mode(kvorum_node::Mode::Lww).with_nodes(3).with_replication(3, 3).with_levels(Levels::QUORUM);
-    let losable_disks = LosableDisks { known: 1, unknown: 1 };
-    SimConfig { faults: FaultRates { lost_disk: 20, losable_disks, ..FaultRates::NONE }, ..config }
+/// Three replicas, writes to all, reads of one: all disks but one may be lost, if their nodes answer no reads.
+fn two_disks_of_three_are_lost(config: SimConfig) -> SimConfig {
+    let levels = Levels { read: Level::One, write: Level::All };
+    let config = config.with_mode(kvorum_node::Mode::Lww).with_nodes(3).with_replication(3, 3).with_levels(levels);
+    let losable_disks = LosableDisks { known: 2, unknown: 0 };
+    SimConfig { ticks: 4000, faults: FaultRates { lost_disk: 20, losable_disks, ..FaultRates::NONE }, ..config }
 }
 
 #[test]
 fn a_node_in_doubt_that_answers_reads_is_found_out() {
-    is_found_out(500, &["durability", "quorum"], |config| {
-        lie(Sabotage::DoubtIgnored)(one_disk_of_three_is_lost(config))
+    is_found_out(100, &["durability", "quorum"], |config| {
+        lie(Sabotage::DoubtIgnored)(two_disks_of_three_are_lost(config))
     });
-    // Writes to all, reads of one: only reads are endangered, and all disks but one may go.
-    let reads_of_one = |config: SimConfig| {
-        let levels = Levels { read: Level::One, write: Level::All };
-        let config = config.with_mode(kvorum_node::Mode::Lww).with_nodes(3).with_replication(3, 3).with_levels(levels);
-        let losable_disks = LosableDisks { known: 2, unknown: 0 };
-        SimConfig { faults: FaultRates { lost_disk: 20, losable_disks, ..FaultRates::NONE }, ..config }
-    };
-    is_found_out(100, &["durability", "quorum"], |config| lie(Sabotage::DoubtIgnored)(reads_of_one(config)));
+}
+
+#[test]
+fn nodes_in_doubt_cost_no_acknowledged_write() {
     let mut in_doubt = 0;
     for seed in 0..50 {
-        let report = run(reads_of_one(SimConfig::from_seed(seed)));
+        let report = run(two_disks_of_three_are_lost(SimConfig::from_seed(seed)));
         assert_clean(&report);
         in_doubt += report.stats.in_doubt;
     }
@@ -167,8 +163,13 @@ fn a_node_in_doubt_that_answers_reads_is_found_out() {
 
 #[test]
 fn one_disk_more_than_the_writes_can_spare_is_found_out() {
-    // A node in doubt takes writes, and cannot say which version was the newest.
-    is_found_out(500, &["durability", "quorum"], one_disk_of_three_is_lost);
+    // A node in doubt takes writes, and cannot tell their coordinators which version was the newest: clocks decide then.
+    is_found_out(500, &["durability", "quorum"], |config| {
+        let config = config.with_scenario(Scenario::ClocksAtTheBound).with_replication(3, 3);
+        let losable_disks = LosableDisks { known: 1, unknown: 0 };
+        let (cut, mean_gap) = (60, Duration::from_millis(200));
+        SimConfig { faults: FaultRates { cut, mean_gap, lost_disk: 20, losable_disks, ..FaultRates::NONE }, ..config }
+    });
 }
 
 /// 200 seeds of a scenario.
