@@ -230,9 +230,10 @@ impl Clients {
         self.history.begin(session as u64, Arc::clone(self.keys.name(key)), action, context, invoked)
     }
 
-    /// What a client's next write of a key rests on: mostly its last read, sometimes nothing.
+    /// What a client's next write of a key rests on: its last read or nothing, mostly the one where siblings are kept.
     fn seen(&mut self, session: usize, key: KeyIndex) -> Option<(OpId, Bytes)> {
-        if self.mode == Mode::Lww || self.random.permille(200) {
+        let blind = if self.mode == Mode::Lww { 700 } else { 200 };
+        if self.random.permille(blind) {
             return None;
         }
         self.sessions[session].contexts.get(&key).cloned()
@@ -389,6 +390,7 @@ impl Clients {
                     true => outcome_of_read(&response, wanted, self.mode),
                     false => (outcome_of_write(&response, wanted), None),
                 };
+                self.expect_newer_than_seen(id, &outcome);
                 if let (Response::Value { context, .. }, Operation::Get { level, .. }) = (&response, &operation) {
                     self.remember(session, id, context.clone(), *level == Some(Level::All));
                 }
@@ -412,6 +414,14 @@ impl Clients {
             }
         }
         self.rest(session, env);
+    }
+
+    /// A write that has seen a version wins over it, whatever the clocks say and whichever replicas were asked.
+    fn expect_newer_than_seen(&self, id: OpId, outcome: &Outcome) {
+        let seen = self.history.operations()[id.0].context.and_then(|read| self.history.operations()[read.0].saw);
+        if let (Some(seen), Outcome::Written { version: Some(version) }) = (seen, outcome) {
+            assert!(*version > seen, "write {id:?} has seen {seen:?} and was acknowledged as {version:?}");
+        }
     }
 
     /// A read has handed out a context.

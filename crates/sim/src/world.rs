@@ -119,7 +119,8 @@ impl World {
         if keyspace == DEFAULT_KEYSPACE {
             return;
         }
-        let known = |host: &Host| host.process.as_ref().is_some_and(|process| process.view().keyspace(keyspace).is_some());
+        let known =
+            |host: &Host| host.process.as_ref().is_some_and(|process| process.view().keyspace(keyspace).is_some());
         let all_know = |world: &Self| world.hosts.iter().all(known);
         // The founder's disk may refuse to keep it.
         for ticket in 1..=30 {

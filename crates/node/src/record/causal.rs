@@ -5,6 +5,7 @@
 //! discards beyond [`CONTEXT_ENTRIES`] are pruned. The price: a replica that still holds a version which was overwritten
 //! long ago may bring it back, as a sibling. No write is lost by it.
 
+use core::cmp::Reverse;
 use core::convert::Infallible;
 
 use bytes::{BufMut, Bytes};
@@ -89,7 +90,7 @@ pub(super) fn versions(record: &Record) -> Vec<Version> {
         cell(bytes).version(Dot { time, actor: ActorId(actor) }, &record.0)
     };
     let mut versions: Vec<Version> = siblings.values().map(version).collect();
-    versions.sort_unstable_by(|a, b| b.dot.cmp(&a.dot));
+    versions.sort_unstable_by_key(|version| Reverse(version.dot));
     versions
 }
 
