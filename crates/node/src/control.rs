@@ -8,6 +8,8 @@ mod catalog;
 mod ceiling;
 mod clock;
 mod doubt;
+mod io;
+mod note;
 mod status;
 mod tenure;
 #[cfg(test)]
@@ -18,18 +20,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kvorum_gossip::{self as gossip, Gossip, Profile, State};
-use kvorum_ring::{Partitions, Replication};
-use kvorum_vclock::Timestamp;
 
 pub use catalog::{ChangeError, ChangeErrorKind, ChangeOutcome, Changed};
 pub use clock::Figures;
 pub use doubt::DoubtEnd;
+pub use io::{ControlConfig, ControlEffect, ControlInput, Founding, MemberMeta, SavedState};
+pub use note::Note;
 pub use status::{MemberState, MemberStatus, Status};
 pub use tenure::Remembered;
 
 use crate::{
-    ActorId, Address, Catalog, CatalogChange, ClockFault, ClusterId, ControlBody, ControlMessage, Layout, LayoutMember,
-    NodeId, Now, Report, Secret, StoreError, View, ViewMember,
+    ActorId, Address, ClockFault, ClusterId, ControlBody, ControlMessage, Layout, LayoutMember, NodeId, Now, Report,
+    StoreError, View, ViewMember,
 };
 use catalog::Keeper;
 use ceiling::Ceiling;
@@ -40,292 +42,6 @@ use tenure::Tenure;
 const UNHEARD_GRACE: Duration = Duration::from_secs(3);
 /// How often a layout is asked for, and a standing trouble told.
 const PATIENCE: Duration = Duration::from_secs(1);
-
-/// What a node says of itself by gossip.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MemberMeta {
-    /// Its name.
-    pub name: Arc<str>,
-    /// Where clients reach it.
-    pub client: Address,
-    /// Its data centre.
-    pub dc: Arc<str>,
-    /// Its rack.
-    pub rack: Arc<str>,
-    /// The share of the data it takes, relative to the others'; 0 takes none.
-    pub weight: u32,
-    /// The tenure its dots carry: tells which node an actor is.
-    pub actor: ActorId,
-    /// When that began, by its wall clock, in milliseconds since the Unix epoch: of two processes that are one node the
-    /// younger gives way.
-    pub since_ms: u64,
-    /// The durable ceiling of its clock. A later process that finds a lower one runs on an older copy of its data.
-    pub ceiling: Timestamp,
-    /// Why it may have lost acknowledged writes, if it may.
-    pub in_doubt: Option<Arc<str>>,
-    /// Names the tenures of all members, if it has seen all of them in doubt; 0 otherwise.
-    pub all_in_doubt: u64,
-    /// The epoch of its layout; 0 for none.
-    pub epoch: u64,
-    /// The version of its catalog; 0 for none.
-    pub catalog: u64,
-    /// The bytes its store takes.
-    pub bytes: u64,
-    /// While it founds the cluster: how many nodes it waits for, itself included. 0 otherwise.
-    pub founding: u32,
-}
-
-/// What the founder of a cluster decides.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Founding {
-    /// How many nodes must be present before the layout is made.
-    pub nodes: u32,
-    /// Q.
-    pub partitions: Partitions,
-    /// How many replicas each data centre keeps.
-    pub replication: Replication,
-    /// The largest key and value together, in bytes.
-    pub pair_bytes: u32,
-    /// What the members will share. Only the one of the founding that comes to an end is ever used.
-    pub secret: Secret,
-}
-
-/// What a node keeps over restarts, apart from its data, identity and clock ceiling.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct SavedState {
-    /// The cluster it belongs to.
-    pub cluster: Option<ClusterId>,
-    /// The layout.
-    pub layout: Option<Arc<Layout>>,
-    /// The keyspaces.
-    pub catalog: Option<Arc<Catalog>>,
-    /// Where the other members were last reached.
-    pub known: BTreeMap<NodeId, Address>,
-}
-
-/// What a control part starts from.
-#[derive(Clone, Debug)]
-pub struct ControlConfig {
-    /// This node.
-    pub me: NodeId,
-    /// How often it has been started; persisted before use.
-    pub boot: u64,
-    /// Where peers reach it.
-    pub peer: Address,
-    /// What it says of itself; all that changes with time is filled in.
-    pub meta: MemberMeta,
-    /// Why it may have lost acknowledged writes, as far as its shell can tell.
-    pub in_doubt: Option<Arc<str>>,
-    /// Where some members can be reached.
-    pub seeds: Vec<Address>,
-    /// What it saved before. The first time, a founder's shell draws the cluster's id and hands it in here.
-    pub saved: SavedState,
-    /// The clock ceiling it saved before.
-    pub clock_floor: Timestamp,
-    /// Set in the node that founds the cluster.
-    pub founding: Option<Founding>,
-    /// Membership.
-    pub gossip: gossip::Config,
-    /// What it draws from.
-    pub seed: u64,
-}
-
-/// Everything a control part can be told.
-#[derive(Clone, Debug)]
-pub enum ControlInput {
-    /// A peer says something.
-    Message(ControlMessage),
-    /// A [`ControlEffect::Save`] is durable.
-    Saved {
-        /// Of that effect.
-        version: u64,
-    },
-    /// A [`ControlEffect::Save`] or [`ControlEffect::SaveCeiling`] failed; it is tried again.
-    SaveFailed {
-        /// Of that [`ControlEffect::Save`]; none when it was a [`ControlEffect::SaveCeiling`].
-        version: Option<u64>,
-        /// Why.
-        error: String,
-    },
-    /// A [`ControlEffect::SaveCeiling`] is durable.
-    CeilingSaved(Timestamp),
-    /// What became of a [`ControlEffect::SaveIdentity`]; a failed one is tried again.
-    IdentitySaved(Result<(), String>),
-    /// The node has pulled all that it may have lost.
-    DoubtEnded,
-    /// A shard reports.
-    Reported(Report),
-    /// The bytes the store takes.
-    StoreSize(u64),
-    /// An operator asks for a change of the keyspaces; answered by [`ControlEffect::CatalogChanged`].
-    ChangeCatalog {
-        /// Of the answer. No other change that this node asks for, nor its earlier and later processes, has it.
-        ticket: u64,
-        /// What to change.
-        change: CatalogChange,
-        /// How long to try.
-        timeout: Duration,
-    },
-}
-
-/// Everything a control part can want.
-#[derive(Clone, Debug, PartialEq)]
-pub enum ControlEffect {
-    /// Send a message on the control lane. It may be lost.
-    Send {
-        /// Whom, by address: a seed's id is not known yet.
-        to: Address,
-        /// What.
-        message: ControlMessage,
-    },
-    /// Keep this state over restarts, instead of what was saved before.
-    Save {
-        /// To be reported [`ControlInput::Saved`].
-        version: u64,
-        /// The whole of it.
-        state: SavedState,
-    },
-    /// Keep this ceiling over restarts.
-    SaveCeiling(Timestamp),
-    /// Keep this over restarts, with the node's identity.
-    SaveIdentity {
-        /// The next process must be a later boot than this one.
-        boot: u64,
-        /// Why the node is in doubt, if it is.
-        in_doubt: Option<Arc<str>>,
-    },
-    /// Become this node, which is down: keep its id, a boot above that one, and that its data is lost; then start anew.
-    TakeOver {
-        /// Whose place to take.
-        id: NodeId,
-        /// The last boot that its peers remember.
-        boot: u64,
-    },
-    /// Hand this view to every shard.
-    Publish(Arc<View>),
-    /// Hand this ceiling to every shard.
-    Ceiling(Timestamp),
-    /// What became of a [`ControlInput::ChangeCatalog`].
-    CatalogChanged {
-        /// Of that input.
-        ticket: u64,
-        /// The outcome.
-        outcome: ChangeOutcome,
-    },
-    /// Tell the operator.
-    Note(Note),
-}
-
-/// Events for people.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Note {
-    /// A member was seen for the first time, or again after a restart.
-    MemberJoined {
-        /// Its name.
-        name: String,
-        /// The node.
-        id: NodeId,
-    },
-    /// Failure detection changed its mind.
-    MemberChanged {
-        /// Its name.
-        name: String,
-        /// What it was.
-        from: State,
-        /// What it is.
-        to: State,
-    },
-    /// This node now belongs to a cluster.
-    Joined {
-        /// Which.
-        cluster: ClusterId,
-    },
-    /// A layout holds from now on.
-    LayoutAdopted {
-        /// Its epoch.
-        epoch: u64,
-        /// Q.
-        partitions: u32,
-        /// How many partitions this node holds.
-        share: usize,
-    },
-    /// The keyspaces are at another version from now on.
-    CatalogAdopted {
-        /// Which.
-        version: u64,
-        /// How many there are.
-        keyspaces: usize,
-    },
-    /// A member tells of keyspaces that were never this cluster's; they were not adopted.
-    ForeignCatalog {
-        /// Its name.
-        from: String,
-    },
-    /// A node of another cluster spoke to this one; it was not listened to.
-    ForeignCluster {
-        /// Where it is.
-        address: Address,
-        /// Its cluster.
-        theirs: ClusterId,
-    },
-    /// Another member that is not down has this node's name.
-    NameTaken {
-        /// The name.
-        name: String,
-        /// The other member.
-        by: NodeId,
-        /// Where it is.
-        address: Address,
-    },
-    /// This node was suspected, and has contradicted.
-    Refuted,
-    /// A process that was started later speaks with this node's id, or did; it was contradicted.
-    Contested {
-        /// Where it is, or was.
-        address: Address,
-    },
-    /// A process that was started earlier is this node; this one says and serves nothing more.
-    Twin {
-        /// Where it is.
-        address: Address,
-    },
-    /// This node may have lost acknowledged writes.
-    InDoubt {
-        /// Why.
-        why: String,
-    },
-    /// That is over.
-    DoubtEnded {
-        /// Why.
-        how: DoubtEnd,
-    },
-    /// This node coordinates no writes, because of its clock.
-    ClockOff(ClockFault),
-    /// It does again.
-    ClockMended,
-    /// State could not be saved.
-    SaveFailed {
-        /// Why.
-        error: String,
-    },
-    /// A peer's clock, or this node's, is wrong.
-    ClockDrift {
-        /// The peer's name.
-        name: String,
-        /// How far its timestamp was ahead of this node's wall clock, in milliseconds.
-        ahead_ms: u64,
-    },
-    /// A shard's store failed; this node serves no more data.
-    StoreFailed {
-        /// Why.
-        error: StoreError,
-    },
-    /// The layout could not be made, or one that was received is not valid.
-    BadLayout {
-        /// Why.
-        error: String,
-    },
-}
 
 /// The control half of a node, see the module's documentation.
 #[derive(Debug)]

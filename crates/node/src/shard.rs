@@ -8,6 +8,7 @@
 mod deadlines;
 mod forward;
 mod get;
+mod io;
 mod log;
 mod overlay;
 mod preference;
@@ -25,14 +26,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kvorum_quorum as quorum;
 use kvorum_ring::PartitionId;
-use kvorum_vclock::{Hlc, Timestamp};
+use kvorum_vclock::Hlc;
 
-use crate::KeyspaceId;
 use crate::op::Slab;
 use crate::{
-    ActorId, EpochPhase, Failure, FailureKind, KeyRange, Lane, Message, NodeId, Now, Op, Operation, PeerShard, Record,
-    Request, Response, Rows, ShardIndex, StoredKey, View,
+    ActorId, EpochPhase, Failure, FailureKind, KeyspaceId, Message, NodeId, Now, Op, Operation, PeerShard, Record,
+    Request, Response, StoredKey, View,
 };
+
+pub use io::{ClientRef, Effect, Input, Limits, LogSeq, Page, Report, ShardConfig, StoreError};
 
 use deadlines::Deadlines;
 use log::{AfterDurable, Log};
@@ -41,226 +43,6 @@ use preference::Preference;
 
 /// How often a shard tells its control part that a node fails requests: about once in a round of gossip.
 const REPORT_EVERY: Duration = Duration::from_millis(100);
-
-/// Where the reply to a client's request goes: meaningful to the shell alone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ClientRef {
-    /// The session.
-    pub session: u64,
-    /// The request within it.
-    pub request: u64,
-}
-
-/// The position of a record in a shard's log; the first is 1.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct LogSeq(pub u64);
-
-/// A storage engine could not do what it was asked.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum StoreError {
-    /// Reading or writing failed.
-    #[error("the store failed: {0}")]
-    Io(String),
-    /// What was read is damaged.
-    #[error("the store holds damaged data: {0}")]
-    Corruption(String),
-}
-
-impl StoreError {
-    /// What another coordinator is told.
-    fn kind(&self) -> FailureKind {
-        match self {
-            Self::Io(_) => FailureKind::Rejected,
-            Self::Corruption(_) => FailureKind::DataLoss,
-        }
-    }
-}
-
-/// A page of an engine's range.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Page {
-    /// In key order.
-    pub rows: Rows,
-    /// Whether the range goes on behind the last row.
-    pub more: bool,
-}
-
-/// Everything a shard can be told.
-#[derive(Clone, Debug)]
-pub enum Input {
-    /// A client asks.
-    Client {
-        /// Where the reply goes.
-        from: ClientRef,
-        /// What it asks.
-        request: Request,
-    },
-    /// A peer's shard says something.
-    Peer {
-        /// Who.
-        from: PeerShard,
-        /// The layout it acted under.
-        tag: EpochPhase,
-        /// What.
-        message: Message,
-    },
-    /// A [`Effect::Load`] is done.
-    Loaded {
-        /// Of that effect.
-        op: Op,
-        /// What the engine holds.
-        result: Result<Option<Record>, StoreError>,
-    },
-    /// A [`Effect::Scan`] is done.
-    Scanned {
-        /// Of that effect.
-        op: Op,
-        /// What the engine holds.
-        result: Result<Page, StoreError>,
-    },
-    /// Everything appended up to here is durable, and the engine's reads see it.
-    Durable(LogSeq),
-    /// The log failed: nothing appended after the last `Durable` may be taken as stored, and nothing more will be.
-    LogFailed(StoreError),
-    /// A request message was not sent: the queue to that node is full, or there is no connection.
-    Unsent {
-        /// To whom.
-        to: NodeId,
-        /// The operation it belonged to.
-        op: Op,
-    },
-    /// The connection that carries requests to a node broke: what was sent and not answered may never be.
-    PeerLost(NodeId),
-    /// The cluster as it is from now on.
-    View(Arc<View>),
-    /// Timestamps up to here may be minted: the ceiling is durable.
-    ClockCeiling(Timestamp),
-}
-
-/// Everything a shard can want.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Effect {
-    /// Answer a client.
-    Reply {
-        /// Whom.
-        to: ClientRef,
-        /// With what.
-        response: Response,
-    },
-    /// Send a message to a peer's shard.
-    Send {
-        /// Whom.
-        to: PeerShard,
-        /// On which connection.
-        lane: Lane,
-        /// Under which layout.
-        tag: EpochPhase,
-        /// What.
-        message: Message,
-    },
-    /// Append to the log and store. Sequences are handed out in order, without gaps.
-    Append {
-        /// To be reported [`Input::Durable`].
-        seq: LogSeq,
-        /// Where.
-        key: StoredKey,
-        /// What; replaces whatever is stored there.
-        record: Record,
-    },
-    /// Read what the engine durably holds.
-    Load {
-        /// To be repeated in [`Input::Loaded`].
-        op: Op,
-        /// Of what.
-        key: StoredKey,
-    },
-    /// Read a range of what the engine durably holds.
-    Scan {
-        /// To be repeated in [`Input::Scanned`].
-        op: Op,
-        /// The range.
-        range: KeyRange,
-        /// The page ends when its keys and records reach this many bytes; it holds at least one row if there is one.
-        limit_bytes: u32,
-    },
-    /// Tell the control part.
-    Report(Report),
-}
-
-/// What a shard tells its control part.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Report {
-    /// The clock stands at its durable ceiling; timestamps up to here are wanted.
-    CeilingNeeded(Timestamp),
-    /// A write was refused because its timestamp lies too far ahead of this node's wall clock.
-    ClockDrift {
-        /// Who coordinated it.
-        from: NodeId,
-        /// By how much, in milliseconds.
-        ahead_ms: u64,
-    },
-    /// So many entries of a context were dropped while a version was minted, see
-    /// [`CONTEXT_ENTRIES`](crate::CONTEXT_ENTRIES).
-    Pruned {
-        /// How many.
-        entries: usize,
-    },
-    /// This node did not coordinate a write, because of its clock.
-    WriteRefused,
-    /// Requests to a node went unanswered until their deadline, or were not even sent.
-    PeerFailed(NodeId),
-    /// The store failed; this shard refuses everything from now on.
-    StoreFailed(StoreError),
-}
-
-/// What bounds a shard. `Default` gives the documented values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// The longest key, in bytes: 1 KiB.
-    pub key_bytes: usize,
-    /// Operations in flight before new ones are refused as overload: 65 536. What other coordinators wait for
-    /// counts too.
-    pub operations: usize,
-    /// The bytes that operations in flight may hold, if each holds the largest pair that the cluster takes: 256 MiB, so
-    /// that pairs of 10 KiB allow some 26 000 operations.
-    pub operation_bytes: usize,
-    /// Bytes taken in and not yet durable before new writes are refused as overload: 64 MiB.
-    pub undurable_bytes: usize,
-    /// The longest a client may ask a node to wait: 5 minutes.
-    pub timeout: Duration,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            key_bytes: 1024,
-            operations: 65_536,
-            operation_bytes: 256 << 20,
-            undurable_bytes: 64 << 20,
-            timeout: Duration::from_secs(300),
-        }
-    }
-}
-
-/// What a shard starts from.
-#[derive(Clone, Debug)]
-pub struct ShardConfig {
-    /// Its number.
-    pub index: ShardIndex,
-    /// The tenure its dots carry.
-    pub actor: ActorId,
-    /// Timestamps begin above this: the durable ceiling of the process before.
-    pub clock_floor: Timestamp,
-    /// How far a fresh write's timestamp may lie ahead of the wall clock, in milliseconds.
-    pub max_drift_ms: u64,
-    /// How long a read waits for the replicas it asked before it asks one more.
-    pub hedge_after: Duration,
-    /// Its bounds.
-    pub limits: Limits,
-    /// What it draws from.
-    pub seed: u64,
-}
 
 /// The data half of a node, see the module's documentation.
 #[derive(Debug)]

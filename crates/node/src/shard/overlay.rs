@@ -123,7 +123,10 @@ impl Overlay {
                 };
                 assert!(record != *before, "a record is replaced by newer ones only");
                 // One that keeps siblings may have forgotten what was replaced long ago.
-                debug_assert!(record.is_causal() || record.covers(before), "a record is replaced by what has absorbed it");
+                debug_assert!(
+                    record.is_causal() || record.covers(before),
+                    "a record is replaced by what has absorbed it"
+                );
                 slot.insert(Slot::Newest { record, seq });
             }
             Entry::Vacant(slot) => {

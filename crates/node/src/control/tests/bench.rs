@@ -2,7 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+pub(super) use kvorum_ring::{Partitions, Replication};
+pub(super) use kvorum_vclock::Timestamp;
+
 use super::super::*;
+pub(super) use crate::{Catalog, CatalogChange, Secret};
 
 /// The wall clock when a bench is set up, in milliseconds.
 pub(super) const WALL: u64 = 1_000_000;

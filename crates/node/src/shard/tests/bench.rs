@@ -7,12 +7,12 @@ use bytes::Bytes;
 use kvorum_gossip::State;
 use kvorum_quorum::Level;
 use kvorum_ring::{Partitions, Replication};
-use kvorum_vclock::Dot;
+use kvorum_vclock::{Dot, Timestamp};
 
 use super::super::*;
 use crate::{
     Address, Catalog, CatalogChange, Charter, DEFAULT_KEYSPACE, KeyspaceId, Layout, LayoutMember, Mode, Replicas,
-    Secret, Settings, ViewMember,
+    Secret, Settings, ShardIndex, ViewMember,
 };
 
 /// The wall clock when a bench is set up, in milliseconds.

@@ -5,10 +5,11 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use kvorum_quorum::Level;
+use kvorum_vclock::Timestamp;
 
 use super::super::*;
 use super::bench::{get, layout, ms, put, request, tag, value_of, view};
-use crate::FailureKind;
+use crate::{FailureKind, ShardIndex};
 
 /// SplitMix64.
 struct Random(u64);

@@ -31,7 +31,7 @@ fn page(op: Op, rows: &[(StoredKey, Record)], more: bool) -> Message {
 fn found(response: &Response) -> (Vec<String>, Option<String>) {
     let Response::Page { rows, next, .. } = response else { panic!("expected a page, not {response:?}") };
     let text = |bytes: &Bytes| String::from_utf8_lossy(bytes).into_owned();
-    let shown = |(key, record): &(Bytes, Record)| format!("{}={}", text(key), text(&value_of(&record).unwrap()));
+    let shown = |(key, record): &(Bytes, Record)| format!("{}={}", text(key), text(&value_of(record).unwrap()));
     (rows.iter().map(shown).collect(), next.as_ref().map(text))
 }
 
