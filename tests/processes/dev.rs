@@ -2,7 +2,7 @@
 
 use rustix::process::Signal;
 
-use crate::harness::{Process, binary, kvctl};
+use crate::harness::{Process, assert_success, binary, kvctl};
 
 #[test]
 fn a_dev_cluster_gets_ready_stops_all_its_nodes_and_finds_its_data_again() {
@@ -30,7 +30,9 @@ fn a_dev_cluster_gets_ready_stops_all_its_nodes_and_finds_its_data_again() {
     }
 
     let (mut process, endpoints) = start();
-    assert_eq!(kvctl(&endpoints[2], &["get", "k"], b"").stdout, b"v\n");
+    let got = kvctl(&endpoints[2], &["get", "k"], b"");
+    assert_success(&got, "get");
+    assert_eq!(got.stdout, b"v\n");
     // A parent that is killed takes its nodes with it too.
     process.kill();
     crate::harness::wait_for("the nodes have stopped", || {

@@ -82,6 +82,7 @@ pub(crate) enum Command {
     #[command(after_help = "Examples:
   kvctl get user:1
   kvctl get user:1 -r all -o json
+  kvctl put cart milk -k carts --context \"$(kvctl get cart -k carts --show-context)\"
 
 Concurrent values of a causal keyspace are printed one to a line. A put with the
 context of this get replaces them. Exits with 1 when the key does not exist.")]
@@ -209,6 +210,9 @@ pub(crate) struct PutArgs {
 pub(crate) struct GetArgs {
     /// The key
     pub(crate) key: OsString,
+    /// Print what this get has seen, for the --context of a put or del, and not the values
+    #[arg(long)]
+    pub(crate) show_context: bool,
     /// How many replicas must answer: one two three quorum all local_quorum each_quorum or a number
     #[arg(short, long = "read-level", value_name = "LEVEL")]
     pub(crate) read: Option<Level>,

@@ -25,6 +25,9 @@ pub(crate) async fn run(target: &Target, get: GetArgs) -> Result<(), Failure> {
     let options = GetOptions::new().level(get.read);
     let got = target.client.get_with(key.clone(), &options).await;
     let got = got.map_err(|error| Failure::of(&target.doing("get", &key, "from"), &error))?;
+    if get.show_context {
+        return print(format!("{}\n", token::encode(&got.context).unwrap_or_default()).as_bytes());
+    }
     let found = !got.versions.is_empty();
     if target.wants_json() {
         print_json(&json(&key, got, unix_ms()))?;

@@ -150,6 +150,7 @@ mod tests {
             warnings: vec!["partition 3 has 1 replica of 2".into()],
             answered_by: "n1".into(),
             version: "0.1.0".into(),
+            ready: true,
         }
     }
 

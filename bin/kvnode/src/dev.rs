@@ -234,7 +234,8 @@ async fn missing(endpoint: &str, nodes: usize) -> Option<String> {
         }
         Ok(status) => {
             let up = status.members.iter().filter(|member| member.state == "up").count();
-            (up < nodes).then(|| format!("{up} of {nodes} nodes are up"))
+            let not_ready = || format!("{} does not serve yet", status.answered_by);
+            if up < nodes { Some(format!("{up} of {nodes} nodes are up")) } else { (!status.ready).then(not_ready) }
         }
     }
 }

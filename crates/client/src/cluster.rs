@@ -22,6 +22,8 @@ pub struct Status {
     pub answered_by: String,
     /// Its version.
     pub version: String,
+    /// Whether it serves data.
+    pub ready: bool,
 }
 
 /// One member of a cluster.

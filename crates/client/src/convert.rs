@@ -91,6 +91,7 @@ impl From<v1::StatusResponse> for Status {
             warnings: status.warnings,
             answered_by: status.answered_by,
             version: status.version,
+            ready: status.ready,
         }
     }
 }

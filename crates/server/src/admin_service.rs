@@ -79,6 +79,7 @@ impl v1::admin_server::Admin for AdminService {
             answered_by: self.name.clone(),
             pair_bytes: self.snapshot.borrow().view.layout.as_ref().map_or(0, |layout| layout.pair_bytes()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
+            ready: self.snapshot.borrow().ready,
         }))
     }
 
