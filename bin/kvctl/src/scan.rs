@@ -163,7 +163,7 @@ mod tests {
         let json: serde_json::Value = serde_json::from_slice(&out).unwrap();
         let value = |value: &str| {
             serde_json::json!({"value": value, "encoding": "utf8", "actor": "00000000000000ab", "timestamp": "7.2",
-                               "expires_at": null})
+                               "expires_at": null, "expires_in_ms": null})
         };
         let expected = serde_json::json!({
             "rows": [{"key": "a\tb", "values": [value("1"), value("2")]},
