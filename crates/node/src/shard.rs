@@ -167,7 +167,7 @@ impl Shard {
                 Some(Pending::Put(_)) => self.put_timeout(now, op, out),
                 Some(Pending::Get(_)) => self.get_timeout(now, op, out),
                 Some(Pending::Scan(_)) => self.scan_timeout(now, op, out),
-                Some(Pending::Why(_)) => self.why_timeout(op, out),
+                Some(Pending::Why(_)) => self.why_timeout(now, op, out),
                 Some(Pending::Forward(_)) => self.forward_timeout(now, op, out),
                 Some(Pending::BaseLoad(_) | Pending::ReplicaRead { .. } | Pending::ReplicaScan { .. }) | None => {}
             }

@@ -14,6 +14,8 @@ pub(super) struct Why {
     origin: Origin,
     place: Preference,
     key: StoredKey,
+    /// How long who is silent is waited for.
+    until: Duration,
     /// By position; none while it is waited for.
     answers: Vec<Option<Answer>>,
 }
@@ -36,11 +38,11 @@ impl Shard {
         out: &mut impl Extend<Effect>,
     ) {
         let replicas = place.len();
-        let why = Why { origin, place, key, answers: vec![None; replicas] };
-        let op = self.ops.insert(Pending::Why(why));
         // The others' silence must not cost the answer of those who spoke.
-        let patience = deadline.saturating_sub(now.elapsed) / 2;
-        self.deadlines.add(now.elapsed, now.elapsed.saturating_add(patience), op);
+        let until = now.elapsed.saturating_add(deadline.saturating_sub(now.elapsed) / 2);
+        let why = Why { origin, place, key, until, answers: vec![None; replicas] };
+        let op = self.ops.insert(Pending::Why(why));
+        self.deadlines.add(now.elapsed, until, op);
         for replica in 0..replicas {
             self.send_why(op, replica, out);
         }
@@ -87,12 +89,21 @@ impl Shard {
     fn why_finish_if_complete(&mut self, op: Op, out: &mut impl Extend<Effect>) {
         let Some(Pending::Why(why)) = self.ops.get_mut(op) else { return };
         if why.answers.iter().all(Option::is_some) {
-            self.why_timeout(op, out);
+            self.why_finish(op, out);
+        }
+    }
+
+    pub(super) fn why_timeout(&mut self, now: Now, op: Op, out: &mut impl Extend<Effect>) {
+        let Some(Pending::Why(why)) = self.ops.get_mut(op) else { return };
+        if now.elapsed < why.until {
+            self.deadlines.add(now.elapsed, why.until, op);
+        } else {
+            self.why_finish(op, out);
         }
     }
 
     /// Answers with what is known by now.
-    pub(super) fn why_timeout(&mut self, op: Op, out: &mut impl Extend<Effect>) {
+    fn why_finish(&mut self, op: Op, out: &mut impl Extend<Effect>) {
         let Some(Pending::Why(Why { origin, place, answers, .. })) = self.ops.remove(op) else { return };
         let told = answers.into_iter().enumerate().map(|(position, answer)| {
             let silent = || Err("it did not answer in time".to_owned());

@@ -30,13 +30,14 @@ fn every_replica_is_asked_and_told_of() {
 fn who_is_silent_does_not_keep_the_others_words_back() {
     let mut bench = Bench::new(Setup { down: vec![3], ..Setup::default() });
     bench.hold_reads = true;
-    bench.ask(why());
+    bench.ask_for(why(), ms(6000));
     let (nodes, op) = bench.asked();
     assert_eq!(nodes, [2, 3], "who is thought to be down may be asked all the same");
     bench.fail_load(StoreError::Io("gone".to_owned()));
     bench.peer(2, Message::ReadReply { op, record: Some(record(0, "theirs")) });
+    bench.wait(ms(2900));
     assert_eq!(bench.replies(), []);
-    bench.wait(ms(600));
+    bench.wait(ms(200));
     let Response::Why(told) = bench.reply() else { panic!("expected what the replicas hold") };
     assert!(told[0].1.as_ref().unwrap_err().contains("gone"), "{told:?}");
     assert_eq!(told[1].1, Ok(Some(record(0, "theirs"))));
