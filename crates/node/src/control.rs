@@ -238,8 +238,7 @@ impl Control {
         let founder_waits = || self.gossip.members().any(|member| member.profile().meta.founding > 0);
         let layout_exists = || self.gossip.members().any(|member| member.profile().meta.epoch > 0);
         let being_founded = || self.cluster.is_some() && founder_waits() && !layout_exists();
-        let has_layout = self.layout.is_some() && self.fitness().bar.is_none();
-        self.store_failed.is_none() && (has_layout || self.layout.is_none() && being_founded())
+        self.is_ready() || self.store_failed.is_none() && self.layout.is_none() && being_founded()
     }
 
     /// How many entries of contexts this node has pruned since it started.
@@ -248,10 +247,11 @@ impl Control {
         self.pruned
     }
 
-    /// Whether this node serves data: it has the layout, and its store works.
+    /// Whether this node serves data: it has the layout and the keyspaces, and its store works.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.layout.is_some() && self.store_failed.is_none() && self.fitness().bar.is_none()
+        let is_placed = self.layout.is_some() && !self.lacks_catalog();
+        is_placed && self.store_failed.is_none() && self.fitness().bar.is_none()
     }
 
     /// The epoch of the layout; 0 while there is none.

@@ -313,7 +313,7 @@ impl Cluster {
         cluster
     }
 
-    /// Starts nodes that found a cluster together, and waits until it is complete.
+    /// Starts nodes that found a cluster together, and waits until it is complete and every node serves.
     pub(crate) fn start(nodes: usize, flags: &[&str]) -> Self {
         Self::found(nodes, &[], flags)
     }
@@ -342,11 +342,28 @@ impl Cluster {
     /// Waits until every running node says that it is ready and that so many nodes are up.
     pub(crate) fn wait_until_up(&self, nodes: usize) {
         for node in self.nodes.iter().filter(|node| node.process.is_some()) {
-            wait_for(&format!("{} sees {nodes} nodes up", node.name), || {
+            let start = Instant::now();
+            let sees_all = || {
                 let states = self.states(&node.name)?;
-                (states.iter().filter(|(_, state)| state == "up").count() == nodes).then_some(())
-            });
+                let are_up = states.iter().filter(|(_, state)| state == "up").count() == nodes;
+                (are_up && node.http("/readyz").starts_with("HTTP/1.1 200")).then_some(())
+            };
+            while sees_all().is_none() {
+                assert!(
+                    start.elapsed() < PATIENCE,
+                    "{} does not see {nodes} nodes up: {:?}; the logs:\n{}",
+                    node.name,
+                    self.states(&node.name),
+                    self.logs(),
+                );
+                std::thread::sleep(Duration::from_millis(20));
+            }
         }
+    }
+
+    /// What all nodes have said.
+    fn logs(&self) -> String {
+        self.nodes.iter().map(|node| format!("{}\n{}\n", node.name, node.log())).collect()
     }
 
     /// The members' states as a node sees them.

@@ -99,11 +99,15 @@ impl Control {
         }
     }
 
+    /// Whether the cluster has a catalog that this node has not got yet.
+    pub(in crate::control) fn lacks_catalog(&self) -> bool {
+        self.keeper.founder().is_none() && self.gossip.members().any(|member| member.profile().meta.catalog > 0)
+    }
+
     /// Where the founder is asked; or why it cannot be.
     fn reachable_founder(&self) -> Result<Address, ChangeError> {
         let Some(founder) = self.keeper.founder() else {
-            let elsewhere = self.gossip.members().any(|member| member.profile().meta.catalog > 0);
-            return Err(if self.layout.is_none() || elsewhere {
+            return Err(if self.layout.is_none() || self.lacks_catalog() {
                 let why = "this node does not know yet who decides about keyspaces";
                 ChangeError::rejected(format!(
                     "the keyspaces cannot be changed now: {why}; try again when the cluster is ready"
