@@ -80,6 +80,11 @@ pub fn log_segment(bytes: &[u8]) -> bool {
     };
     let (taken, _) = (recover(0), recover(5));
     assert!(length <= 2 * bytes.len(), "what is recovered was there");
+    let begins = log::beginning(&disk, &path, NUMBER);
+    if let (Ok(traces), Ok(Some(begins))) = (log::traces(&disk, &path, NUMBER), begins) {
+        assert_eq!(traces.bytes > 0, begins.is_used, "there are frames or not");
+        assert!(traces.bytes <= bytes.len() as u64, "they are in the file");
+    }
     taken
 }
 
@@ -88,15 +93,17 @@ pub fn log_frames(bytes: &[u8]) -> bool {
     log_segment(&forge::log(NUMBER, bytes))
 }
 
-/// A database of which only the log is arbitrary, but for its checksums.
+/// A database of which only two logs are arbitrary, but for their checksums.
 pub fn recovery(bytes: &[u8]) -> bool {
-    let (dir, log) = (Path::new("db"), names::log(Path::new("db"), NUMBER));
+    let (dir, numbers) = (Path::new("db"), [NUMBER, NUMBER + 2]);
     let disk = SimDisk::new(1);
-    let edit = Edit { next_file: NUMBER + 2, log_number: NUMBER, ..Edit::default() };
+    let edit = Edit { next_file: NUMBER + 3, log_number: NUMBER, ..Edit::default() };
     disk.create_dir(dir).expect("the simulated disk is empty");
     Manifest::create(&disk, dir, NUMBER + 1, &edit, 0).expect("the simulated disk has room");
-    let file = disk.create(&log).expect("there is no log yet");
-    file.write_all_at(&[&forge::log(NUMBER, bytes)], 0).expect("the simulated disk has room");
+    for (number, log) in numbers.into_iter().zip(forge::logs(numbers, bytes)) {
+        let file = disk.create(&names::log(dir, number)).expect("there is no such log yet");
+        file.write_all_at(&[&log], 0).expect("the simulated disk has room");
+    }
     let options = Options::default().memtable_bytes(4 << 10).cache_bytes(0);
     let entries = |db: &Db| db.range::<[u8]>(..).map(|entry| entry.expect("what was recovered can be read")).collect();
     let open = || Db::open_on(disk.clone(), dir, options.clone(), Runner::Manual);

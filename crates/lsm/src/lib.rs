@@ -25,8 +25,8 @@
 //! store of the last sequence number. Then it tells the others.
 //!
 //! A sealed memtable becomes a table of level 0 (`db/background`): the table is synced, then the directory, then an edit is appended to the
-//! manifest and synced, then readers get the new version, and then the log segment is used again (`db/install`). Compactions change the
-//! version in the same way.
+//! manifest and synced, then readers get the new version, and then the log segment is used again, or deleted if nobody has asked to sync it
+//! (`db/install`). Compactions change the version in the same way.
 //!
 //! # The path of a read
 //!

@@ -20,8 +20,8 @@ pub struct Metrics {
     pub groups: u64,
     /// Syncs of the log for writes that wanted one.
     pub log_syncs: u64,
-    /// Bytes at the end of logs that were dropped when the database was opened: writes that had been neither synced nor completed when
-    /// the machine or the process stopped.
+    /// Bytes of logs that were dropped when the database was opened: the remains of writes that had not been synced when the machine or the
+    /// process stopped, behind the first that was lost.
     pub torn_bytes: u64,
     /// How often writers were delayed because compaction was behind.
     pub delays: u64,

@@ -23,7 +23,8 @@ pub enum Durability {
     /// [`sync_interval`](Options::sync_interval), so a loss of power takes what was written since.
     Interval,
     /// As [`Interval`](Self::Interval), but nobody asks for a sync: a loss of power takes what the operating system had not
-    /// written by itself, and what was not flushed into tables.
+    /// written by itself, and what was not flushed into tables. The log of such writes is deleted when they are in tables, mostly before the
+    /// system has written it. A later write that wants a sync waits for all that is not in tables yet, since it makes that durable too.
     Never,
 }
 

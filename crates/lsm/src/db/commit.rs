@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::engine::{Engine, lock};
 use super::views::{Sealed, View};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::jobs::Runner;
 use crate::key::Sequence;
 use crate::log::{Segment, Writer};
@@ -19,10 +19,6 @@ use crate::write::{Commit, Request};
 /// Delays are saved up until they are worth putting a thread to sleep for.
 const LEAST_SLEEP: Duration = Duration::from_millis(1);
 
-/// After so many bytes the log thread lets the disk begin to write them, so that the sync at the end of a segment, for which all
-/// writers wait, has little left to do.
-const WRITE_BACK_BYTES: u64 = 8 << 20;
-
 /// The room that a log segment grows by, at most.
 const SEGMENT_ROOM: u64 = 8 << 20;
 
@@ -33,13 +29,11 @@ pub(crate) struct Log {
     pub(crate) memtable: Arc<Memtable>,
     /// The delay that is due.
     owed: Duration,
-    /// So many bytes of the segment have been written back, or are being.
-    written_back: u64,
 }
 
 impl Log {
     pub(crate) fn new(writer: Writer, memtable: Arc<Memtable>) -> Self {
-        Self { writer, memtable, owed: Duration::ZERO, written_back: 0 }
+        Self { writer, memtable, owed: Duration::ZERO }
     }
 }
 
@@ -51,7 +45,6 @@ impl Commit for Engine {
     }
 
     fn tick(&self) -> Option<Duration> {
-        self.write_back();
         let interval = self.options.sync_interval;
         let mut due = lock(&self.sync_due);
         let (at, now) = ((*due)?, Instant::now());
@@ -78,11 +71,6 @@ impl Engine {
             self.counters.log_syncs.add(1);
         } else if group.iter().any(|request| request.durability == Durability::Interval) {
             self.sync_later();
-        }
-        if self.runner == Runner::Threads && log.writer.bytes() >= log.written_back + WRITE_BACK_BYTES {
-            log.written_back = log.writer.bytes();
-            *lock(&self.write_back) = Some(log.writer.file());
-            self.queue.rouse();
         }
         let (mut memtable, mut sequence) = (log.memtable.writer(), before);
         for request in group {
@@ -132,15 +120,6 @@ impl Engine {
         log.writer.sync().inspect_err(|error| self.poison(error))?;
         self.counters.log_syncs.add(1);
         Ok(())
-    }
-
-    /// Writes back what the log has so far. Nobody waits for that, and nothing is acknowledged by it; but a failure would not be
-    /// told a second time.
-    fn write_back(&self) {
-        let file = lock(&self.write_back).take();
-        if let Some(Err(error)) = file.map(|file| file.sync()) {
-            self.poison(&Error::io("sync", &self.dir, error));
-        }
     }
 
     /// Lets the log thread sync when it is time.
@@ -219,7 +198,6 @@ impl Engine {
         let segment =
             Segment { path: &path, number, recycle: spare.as_deref(), room: Self::segment_room(&self.options) };
         log.writer.rotate(&*self.disk, segment)?;
-        log.written_back = 0;
         lock(&self.logs).push(number);
         Ok(())
     }

@@ -12,9 +12,10 @@ use super::pressure::Pressures;
 use super::views::Views;
 use crate::compaction::filter::CompactionFilter;
 use crate::compaction::pick::Limits;
-use crate::disk::{Disk, DiskFile};
+use crate::disk::Disk;
 use crate::error::{Error, Result};
 use crate::jobs::{Jobs, Runner};
+use crate::log::Older;
 use crate::metrics::Counters;
 use crate::options::{Options, TokenBucket};
 use crate::snapshot::Snapshots;
@@ -44,13 +45,13 @@ pub(crate) struct Engine {
     pub(crate) counters: Counters,
     /// When what was written with [`Durability::Interval`](crate::Durability::Interval) is to be synced.
     pub(crate) sync_due: Mutex<Option<Instant>>,
-    /// A log that the log thread is to sync ahead of time.
-    pub(crate) write_back: Mutex<Option<Arc<dyn DiskFile>>>,
     /// The same as `sync_due`, where there is no clock.
     pub(crate) unsynced: AtomicBool,
     /// Log segments that have not been retired, oldest first.
     pub(crate) logs: Mutex<Vec<u64>>,
-    /// A log segment that nobody needs any more, for the next one to be made of.
+    /// Those of them, before the newest, that are not synced.
+    pub(crate) older: Arc<Older>,
+    /// A log segment that nobody needs any more, and that is synced, for the next one to be made of.
     pub(crate) spare: Mutex<Option<PathBuf>>,
     /// The number of the next file.
     pub(crate) next_file: AtomicU64,

@@ -9,7 +9,7 @@ use crate::compaction::outputs::{Cuts, Outputs, file_meta};
 use crate::compaction::pick::rewrite;
 use crate::error::{Error, Result};
 use crate::key::{self, Kind, Sequence};
-use crate::log::{Segment, Writer};
+use crate::log::Segment;
 use crate::names;
 use crate::options::{LAST_LEVEL, LEVELS};
 use crate::table::TableBuilder;
@@ -114,8 +114,7 @@ impl Engine {
         let number = self.new_number();
         let path = names::log(&self.dir, number);
         let segment = Segment { path: &path, number, recycle: None, room: Self::segment_room(&self.options) };
-        let writer = Writer::create(&*self.disk, segment, sequence + 1).inspect_err(|error| self.poison(error))?;
-        log.writer = writer;
+        log.writer.restart(&*self.disk, segment, sequence + 1).inspect_err(|error| self.poison(error))?;
         lock(&self.logs).push(number);
         self.snapshots.publish(sequence);
         self.jobs.wake();

@@ -98,14 +98,17 @@ impl Engine {
         Ok(!garbage.is_empty())
     }
 
-    /// Keeps one of the logs below a number to be used again, and deletes the others.
+    /// Keeps one of the logs below a number to be used again, and deletes the others. One that is not synced is deleted, so that the
+    /// system need not write it.
     pub(crate) fn retire_logs(&self, below: u64) -> Result<()> {
         let mut logs = lock(&self.logs);
         while logs.first().is_some_and(|number| *number < below) {
-            let path = names::log(&self.dir, logs.remove(0));
+            let number = logs.remove(0);
+            let path = names::log(&self.dir, number);
+            let is_synced = !self.older.take_out(number);
             match &mut *lock(&self.spare) {
-                spare @ None => *spare = Some(path),
-                Some(_) => self.delete(&path)?,
+                spare @ None if is_synced => *spare = Some(path),
+                _ => self.delete(&path)?,
             }
         }
         Ok(())

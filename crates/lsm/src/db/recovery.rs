@@ -4,6 +4,9 @@
 //! That goes only for what is known to be durable, which after a clean close is all. What was read behind that may be in the operating system's
 //! memory only, and no sync will tell: if one has failed before, the system may believe that there is nothing left to write (Rebello et al.: Can
 //! Applications Recover from fsync Failures?, 2020). So then everything is written anew, to tables.
+//!
+//! The same is done if a log begins behind a gap, because a crash took the end of one before it that nobody had synced. Then it is dropped,
+//! with all that follow. The sequence numbers in them are given again, so no log from before may count any more when that happens.
 
 use std::sync::Arc;
 
@@ -14,7 +17,7 @@ use crate::compaction::outputs::file_meta;
 use crate::cursor::Cursor;
 use crate::error::{Error, Result};
 use crate::key::Sequence;
-use crate::log::{self, Beginning, End};
+use crate::log::{self, Beginning, End, Traces};
 use crate::memtable::Memtable;
 use crate::names::{self, FileName};
 use crate::options::Options;
@@ -41,7 +44,11 @@ pub(super) struct Recovery<'a> {
     logs: Vec<u64>,
     /// The last sequence number that was found.
     last: Sequence,
-    /// Bytes of logs behind their ends.
+    /// The log that was read last, and where it ends.
+    end: Option<(u64, u64)>,
+    /// Whether logs were dropped.
+    dropped: bool,
+    /// Bytes of logs behind their ends, and behind a gap.
     torn: u64,
 }
 
@@ -88,6 +95,8 @@ impl<'a> Recovery<'a> {
             durable: last,
             logs,
             last,
+            end: None,
+            dropped: false,
             torn: 0,
         }
     }
@@ -104,13 +113,15 @@ impl<'a> Recovery<'a> {
             .collect();
         numbers.sort_unstable();
         self.replay(&numbers)?;
-        if self.last > self.durable {
+        if self.last > self.durable || self.dropped {
             let memtable = std::mem::replace(&mut self.memtable, Arc::new(Memtable::new()));
-            assert!(!memtable.is_empty(), "what was read last is in it");
-            self.full.push(Sealed { memtable, last: self.last, next_log: u64::MAX });
+            if !memtable.is_empty() {
+                self.full.push(Sealed { memtable, last: self.last, next_log: u64::MAX });
+            }
             while !self.full.is_empty() {
                 self.write_table()?;
             }
+            assert!(self.logs.is_empty() && self.flushed == self.last, "all that was read is in tables");
         }
         let Self { memtable, full, tables, flushed, logs, last, torn, .. } = self;
         Ok(Recovered { memtable, full, tables, flushed, logs, last, torn })
@@ -122,45 +133,63 @@ impl<'a> Recovery<'a> {
             beginnings.push(log::beginning(&*self.home.disk, &names::log(&self.home.dir, *number), *number)?);
         }
         for (at, number) in numbers.iter().enumerate() {
-            // A log is used when the one before is durable. What is in tables already is of no interest.
-            let next = beginnings[at + 1..].iter().flatten().find(|next| next.is_used);
-            let synced = next.map(|next| next.first - 1).filter(|synced| *synced > self.version.flushed);
-            self.replay_log(*number, beginnings[at], synced)?;
+            // Before its batches: a gap must not be jumped.
+            if beginnings[at].is_some_and(|begins| begins.is_used && begins.first > self.last + 1) {
+                return self.drop_logs(&numbers[at..]);
+            }
+            self.replay_log(*number, beginnings[at], &beginnings[at + 1..])?;
         }
         self.gathered.insert_into(&self.memtable);
         Ok(())
     }
 
-    /// Replays a log. If another follows, everything up to the beginning of that is durable, and nothing else is in this one.
-    fn replay_log(&mut self, number: u64, beginning: Option<Beginning>, synced: Option<Sequence>) -> Result<()> {
+    /// Replays a log; these follow.
+    fn replay_log(&mut self, number: u64, begins: Option<Beginning>, later: &[Option<Beginning>]) -> Result<()> {
         let path = names::log(&self.home.dir, number);
         let disk = self.home.disk.clone();
-        // Before its batches: a gap must not be jumped.
-        match beginning {
-            Some(Beginning { first, is_used: true }) if first > self.last + 1 => {
-                return Err(Error::corruption(&path, 0, "the writes before this log are missing"));
-            }
-            None if number == self.version.log_number => {
-                return Err(Error::corruption(&path, 0, "the log has no valid header"));
-            }
-            _ => {}
+        if begins.is_none() && number == self.version.log_number {
+            return Err(Error::corruption(&path, 0, "the log has no valid header"));
         }
         let before = self.last;
-        // If everything before the next log has been found, this one need not have anything: a crash interrupted its making, and the next
-        // one was begun in its place.
-        let missing = synced.filter(|synced| *synced > before).unwrap_or(0);
+        let mut used = later.iter().flatten().filter(|later| later.is_used);
+        let claimed = used.clone().map(|later| later.synced_upto).max().unwrap_or(0);
+        // What is durable before the beginning of the next log is here. If all of that has been found, this one need not have anything: a
+        // crash interrupted its making, and the next one was begun in its place. What is in tables already is of no interest.
+        let before_next = later.iter().flatten().next().map_or(0, |next| next.first - 1);
+        let missing = Some(claimed.min(before_next)).filter(|missing| *missing > before).unwrap_or(0);
         let each = |first, batch: BatchView<'_>| self.insert(number, first, batch);
         let recovered = log::recover(&*disk, &path, number, missing, each)?;
         if let End::TornTail { dropped_bytes, .. } = recovered.end {
             self.torn += dropped_bytes;
         }
-        if synced.is_some_and(|synced| recovered.last_sequence > synced) {
+        let next = used.next().map(|next| next.first).filter(|next| next - 1 > self.version.flushed);
+        if next.is_some_and(|next| recovered.last_sequence >= next) {
             return Err(Error::corruption(&path, 0, "the log goes on behind the beginning of the next"));
         }
         if self.last > before {
             self.logs.push(number);
         }
-        self.durable = self.durable.max(recovered.durable).max(synced.unwrap_or(0));
+        if begins.is_some_and(|begins| begins.is_used) {
+            self.end = Some((number, recovered.upto));
+        }
+        self.durable = self.durable.max(recovered.durable).max(claimed);
+        Ok(())
+    }
+
+    /// Drops logs that begin behind a gap, unless what is missing was durable.
+    fn drop_logs(&mut self, numbers: &[u64]) -> Result<()> {
+        for number in numbers {
+            let Traces { durable, bytes } =
+                log::traces(&*self.home.disk, &names::log(&self.home.dir, *number), *number)?;
+            if durable > self.last {
+                let (before, end) = self.end.unwrap_or((*number, 0));
+                let path = names::log(&self.home.dir, before);
+                return Err(Error::corruption(&path, end, "writes that were durable are missing here"));
+            }
+            self.torn += bytes;
+        }
+        self.dropped = true;
+        self.gathered.insert_into(&self.memtable);
         Ok(())
     }
 

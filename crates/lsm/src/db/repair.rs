@@ -108,8 +108,12 @@ impl Salvage<'_> {
         }
         logs.sort_unstable();
         let memtable = Arc::new(Memtable::new());
-        for number in logs {
-            self.read_log(number, needed_from, &memtable);
+        let mut whole = version.is_some();
+        for (at, number) in logs.iter().enumerate() {
+            if whole && self.is_behind_lost_end(&logs[at..]) {
+                break;
+            }
+            whole &= self.read_log(*number, needed_from, &memtable);
         }
         self.sources.push(Box::new(memtable.cursor()));
         self.write(version)?;
@@ -159,8 +163,8 @@ impl Salvage<'_> {
         self.sources.push(Box::new(UntilDamage { cursor: table.bulk_cursor(), ended: false }));
     }
 
-    /// Takes what a log has from a sequence number on, up to its end or the first damage.
-    fn read_log(&mut self, number: u64, from: Sequence, memtable: &Memtable) {
+    /// Takes what a log has from a sequence number on, up to its end or the first damage. Gives whether there is none.
+    fn read_log(&mut self, number: u64, from: Sequence, memtable: &Memtable) -> bool {
         let path = names::log(&self.home.dir, number);
         let read = log::recover(&*self.home.disk, &path, number, 0, |first, batch| {
             for (sequence, (kind, key, value)) in (first..).zip(batch.ops()) {
@@ -173,9 +177,21 @@ impl Salvage<'_> {
             self.done.batches += 1;
             Ok(())
         });
+        let whole = read.is_ok();
         if let Err(error) = read {
             self.give_up(path, error);
         }
+        whole
+    }
+
+    /// Whether a log begins behind a gap because a crash took the end of one before that was never durable, as opening the database sees it.
+    /// Behind a log that is damaged everything is wanted.
+    fn is_behind_lost_end(&self, logs: &[u64]) -> bool {
+        let (disk, path) = (&*self.home.disk, |number| names::log(&self.home.dir, number));
+        let Ok(Some(begins)) = log::beginning(disk, &path(logs[0]), logs[0]) else { return false };
+        let nothing_durable =
+            |number: &u64| log::traces(disk, &path(*number), *number).is_ok_and(|traces| traces.durable <= self.last);
+        begins.is_used && begins.first > self.last + 1 && logs.iter().all(nothing_durable)
     }
 
     fn give_up(&mut self, path: PathBuf, error: Error) {

@@ -17,11 +17,20 @@ fn some<'a>(bytes: &mut &'a [u8], len: u64) -> &'a [u8] {
     taken
 }
 
-/// A segment of a log. Of each frame the first number, the count, what is durable, the length and the operations come from the bytes.
+/// Two segments of a log. The bytes are those of the first, behind their length, and those of the second.
+pub(super) fn logs(logs: [u64; 2], mut bytes: &[u8]) -> [Vec<u8>; 2] {
+    let len = number(&mut bytes, 1);
+    let first = some(&mut bytes, len);
+    [log(logs[0], first), log(logs[1], bytes)]
+}
+
+/// A segment of a log. Its first number and what is durable, and of each frame the first number, what is durable, the count, the length and the
+/// operations come from the bytes.
 pub(super) fn log(log: u64, mut bytes: &[u8]) -> Vec<u8> {
-    let mut file = b"kvlsmlog\x01\0\0\0\0\0\0\0".to_vec();
+    let mut file = b"kvlsmlog\x02\0\0\0\0\0\0\0".to_vec();
     file.extend(log.to_le_bytes());
-    file.extend((1 + number(&mut bytes, 1) % 4).to_le_bytes());
+    file.extend((1 + number(&mut bytes, 1) % 8).to_le_bytes());
+    file.extend((number(&mut bytes, 1) % 8).to_le_bytes());
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&file[..12]);
     hasher.update(&file[16..]);

@@ -24,7 +24,12 @@ pub fn samples() -> Vec<(&'static str, Vec<u8>)> {
         ("current", current()),
         ("manifest", manifest()),
     ];
-    samples.extend(["log_frames", "recovery"].map(|target| (target, log_frames())));
+    samples.push(("log_frames", log_frames(0)));
+    // The second goes on behind the first, or begins behind a gap; that this was durable it does not say.
+    samples.extend([3, 5].map(|first| {
+        let one = log_frames(0);
+        ("recovery", [&[one.len() as u8], &one[..], &log_frames(first)].concat())
+    }));
     samples.extend([0, 1, 5].map(|number| ("edit", edit(number).encode())));
     let edits = [edit(1).encode(), edit(2).encode()];
     let framed = edits.iter().flat_map(|edit| [&(edit.len() as u16).to_le_bytes(), &edit[..]].concat());
@@ -69,10 +74,12 @@ fn log() -> Vec<u8> {
     disk.read(&path).expect(WORKS)
 }
 
-/// Frames of a delete, of nothing, and of two puts.
-fn log_frames() -> Vec<u8> {
+/// Frames of a delete, of nothing, and of two puts, behind so many operations.
+fn log_frames(behind: u8) -> Vec<u8> {
+    let (first, second) = (behind + 1, behind + 2);
     let puts = [&[1, 1, 1][..], b"ab", &[1, 1, 2], b"bcd"].concat();
-    [&[0][..], &[1, 0, 1, 3, 0, 1, b'k'], &[2, 1, 0, 0], &[2, 1, 2, puts.len() as u8], &puts].concat()
+    let frames = [&[first, 0, 1, 3, 0, 1, b'k'][..], &[second, 1, 0, 0], &[second, 1, 2, puts.len() as u8], &puts];
+    [&[behind, 0][..], &frames.concat()].concat()
 }
 
 fn edit(number: u64) -> Edit {

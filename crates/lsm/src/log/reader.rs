@@ -24,8 +24,10 @@ pub(crate) struct Recovered {
     pub(crate) first_sequence: Option<Sequence>,
     /// That of the last operation; that before `first_sequence` if there is none, and 0 if that is not known either.
     pub(crate) last_sequence: Sequence,
-    /// Everything up to this one is durable, as the log itself says.
+    /// Everything up to this one is durable, as the log itself says; 0 if there is no frame.
     pub(crate) durable: Sequence,
+    /// Where its last whole frame ends.
+    pub(crate) upto: u64,
     /// How it ends.
     pub(crate) end: End,
 }
@@ -46,8 +48,7 @@ pub(crate) enum End {
 
 /// Reads a log and hands each batch on with the sequence number of its first operation.
 ///
-/// `synced` is what is known from elsewhere to be durable: one less than the first sequence number of the segment that
-/// follows, or 0.
+/// `synced` is what is known from elsewhere to be durable of this segment, or 0.
 ///
 /// # Errors
 /// [`Error::Corruption`] if anything that was durable is damaged; batches before it have been handed on. Also whatever
@@ -65,7 +66,7 @@ pub(crate) fn recover(
         return window.unfinished(number, synced);
     };
     let (mut at, mut next) = (HEADER as u64, header.first);
-    let mut claimed = next.saturating_sub(1);
+    let mut claimed = header.synced_upto;
     while let Some(frame) = window.frame(at, number)? {
         if frame.first != next {
             return Err(window.corruption(at, "a frame's sequence number does not follow the one before"));
@@ -93,7 +94,9 @@ pub(crate) fn recover(
         Some(upto) => End::TornTail { offset: at, dropped_bytes: upto - at },
         None => End::Clean,
     };
-    Ok(Recovered { first_sequence: Some(header.first), last_sequence: next - 1, durable: claimed, end })
+    let is_used = at > HEADER as u64 || remains.upto.is_some();
+    let durable = if is_used { claimed } else { 0 };
+    Ok(Recovered { first_sequence: Some(header.first), last_sequence: next - 1, durable, upto: at, end })
 }
 
 /// How a log begins.
@@ -101,17 +104,53 @@ pub(crate) fn recover(
 pub(crate) struct Beginning {
     /// The sequence number of its first operation.
     pub(crate) first: Sequence,
-    /// Whether it has a first frame. If so, everything before is durable, as its header says. If not, it may be that a crash interrupted the opening
-    /// of the database, and that what was to be durable by then is not.
+    /// Everything up to this one is durable, as its header says, if it is used.
+    pub(crate) synced_upto: Sequence,
+    /// Whether it has a frame. If not, it may be that a crash interrupted the opening of the database, and that what was to be
+    /// durable by then is not.
     pub(crate) is_used: bool,
 }
 
 /// How a log begins; none if its segment was not ready when the machine crashed.
 pub(crate) fn beginning(disk: &dyn Disk, path: &Path, number: u64) -> Result<Option<Beginning>> {
     let mut window = Window::open(disk, path)?;
-    let Some(Header { first, .. }) = window.header(number)? else { return Ok(None) };
-    let is_used = window.frame(HEADER as u64, number)?.is_some();
-    Ok(Some(Beginning { first, is_used }))
+    let Some(Header { first, synced_upto, .. }) = window.header(number)? else { return Ok(None) };
+    // The first frame may be lost, and a later one not.
+    let is_used = window.search(HEADER as u64, number, |at, frame| can_be_at(at, frame, first))?;
+    Ok(Some(Beginning { first, synced_upto, is_used }))
+}
+
+/// What there is of a log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Traces {
+    /// Everything up to this one is durable, as its frames say; 0 if there is none.
+    pub(crate) durable: Sequence,
+    /// How many bytes they reach.
+    pub(crate) bytes: u64,
+}
+
+/// What there is of a log that begins behind a gap: frames wherever they lie, and what they claim.
+pub(crate) fn traces(disk: &dyn Disk, path: &Path, number: u64) -> Result<Traces> {
+    let mut window = Window::open(disk, path)?;
+    let Some(header) = window.header(number)? else {
+        return window.unfinished(number, 0).map(|_| Traces::default());
+    };
+    let (len, mut traces) = (window.len, Traces::default());
+    window.search(HEADER as u64, number, |at, frame| {
+        if can_be_at(at, frame, header.first) {
+            // What the header claims, each frame does.
+            traces.durable = traces.durable.max(frame.synced_upto);
+            traces.bytes = traces.bytes.max((at + frame_len(frame)).min(len) - HEADER as u64);
+        }
+        false
+    })?;
+    Ok(traces)
+}
+
+/// Whether a frame can lie there in a log that begins with a sequence number: those before it have room for no more operations
+/// than that. It keeps out what only looks like a frame.
+fn can_be_at(at: u64, frame: FrameHeader, first: Sequence) -> bool {
+    frame.first >= first && frame.first - first <= (at - HEADER as u64) / LEAST_OPERATION
 }
 
 fn frame_len(frame: FrameHeader) -> u64 {
@@ -172,8 +211,8 @@ impl<'a> Window<'a> {
     fn header(&mut self, number: u64) -> Result<Option<Header>> {
         let Some(bytes) = self.get(0, HEADER)? else { return Ok(None) };
         match Header::decode(bytes.try_into().expect("it has that length"), number) {
-            Ok(header) if header.first > 0 => Ok(Some(header)),
-            Ok(_) | Err(BadHeader::NotOurs) => Ok(None),
+            Ok(header) => Ok(Some(header)),
+            Err(BadHeader::NotOurs) => Ok(None),
             Err(BadHeader::UnknownVersion) => Err(self.corruption(8, "the log is of an unknown version")),
         }
     }
@@ -196,7 +235,7 @@ impl<'a> Window<'a> {
         if first_frame || synced > 0 {
             return Err(self.corruption(0, "the header of the log is damaged"));
         }
-        Ok(Recovered { first_sequence: None, last_sequence: 0, durable: 0, end: End::Clean })
+        Ok(Recovered { first_sequence: None, last_sequence: 0, durable: 0, upto: 0, end: End::Clean })
     }
 
     /// Looks at everything from the end of the last whole frame on, `next` being the number of the operation that should

@@ -92,12 +92,15 @@ fn batches_of_every_size_are_read_back() {
         }
         let (found, recovered) = read(disk, &path, 9, 0).unwrap();
         assert!(found == numbered(100, &batches), "on {}", path.display());
+        let upto = writer.bytes();
         assert_eq!(
             recovered,
-            Recovered { first_sequence: Some(100), last_sequence: next - 1, durable, end: End::Clean }
+            Recovered { first_sequence: Some(100), last_sequence: next - 1, durable, upto, end: End::Clean }
         );
-        assert_eq!(beginning(disk, &path, 9).unwrap().map(|begins| begins.first), Some(100));
-        assert!(writer.bytes() <= disk.open(&path).unwrap().len().unwrap());
+        let begins = Beginning { first: 100, synced_upto: 99, is_used: true };
+        assert_eq!(beginning(disk, &path, 9).unwrap(), Some(begins));
+        assert_eq!(traces(disk, &path, 9).unwrap(), Traces { durable, bytes: upto - HEADER as u64 });
+        assert!(upto <= disk.open(&path).unwrap().len().unwrap());
         assert_eq!((writer.number(), writer.path()), (9, &*path));
     }
 }
@@ -137,27 +140,78 @@ fn a_group_of_small_batches_is_one_write() {
 }
 
 #[test]
-fn the_next_segment_is_begun_only_when_the_one_before_is_durable() {
+fn a_segment_is_synced_when_the_next_one_is_and_before_it() {
     let disk = SimDisk::new(1);
-    let (one, two) = (Path::new("1"), Path::new("2"));
-    let mut writer = Writer::create(&disk, segment(one, 1), 1).unwrap();
+    let paths = [Path::new("1"), Path::new("2"), Path::new("3")];
+    let mut writer = Writer::create(&disk, segment(paths[0], 1), 1).unwrap();
     writer.append(1, [&put(b"k", b"v")]).unwrap();
-    writer.rotate(&disk, segment(two, 2)).unwrap();
-    writer.append(2, [&put(b"k", b"w")]).unwrap();
+    for (number, path) in [(2, paths[1]), (3, paths[2])] {
+        let syncs = disk.syncs();
+        writer.rotate(&disk, segment(path, number)).unwrap();
+        assert_eq!(disk.syncs(), syncs + 2, "the header and the name");
+        writer.append(number, [&put(b"k", b"w")]).unwrap();
+        assert_eq!((writer.synced_upto(), writer.last_sequence()), (0, number));
+    }
+    let (mut lost, mut held) = (0, 0);
     for seed in 0..50 {
         let disk = disk.crash(seed);
-        assert_eq!(beginning(&disk, two, 2).unwrap().map(|begins| begins.first), Some(2));
-        assert_eq!(read(&disk, one, 1, 1).unwrap().1.last_sequence, 1);
+        for (number, path) in (1..).zip(paths) {
+            // The header is durable, the frame may be.
+            let begins = beginning(&disk, path, number).unwrap().unwrap();
+            assert_eq!((begins.first, begins.synced_upto), (number, 0));
+            let last = read(&disk, path, number, 0).unwrap().1.last_sequence;
+            assert_eq!(last, number - u64::from(!begins.is_used));
+            *if begins.is_used { &mut held } else { &mut lost } += 1;
+        }
     }
-    // Without the frame, the segment behind it is the only one to say that it is missing.
-    let header = disk.read(one).unwrap()[..HEADER].to_vec();
-    disk.open(one).unwrap().write_all_at(&[&header, &[0; 1000]], 0).unwrap();
-    assert_eq!(read(&disk, one, 1, 0).unwrap().1.end, End::Clean);
-    let error = read(&disk, one, 1, 1).unwrap_err();
+    assert!(lost > 10 && held > 10, "{lost} frames are lost, {held} are not");
+    // The third is obsolete already and the second is not.
+    let syncs = disk.syncs();
+    assert!(writer.older().take_out(1) && !writer.older().take_out(1));
+    assert_eq!((writer.sync().unwrap(), writer.synced_upto()), (3, 3));
+    assert_eq!(disk.syncs(), syncs + 2);
+    assert!(!writer.older().take_out(2), "it is synced");
+    for seed in 0..50 {
+        assert_eq!(read(&disk.crash(seed), paths[1], 2, 2).unwrap().1.last_sequence, 2);
+        assert_eq!(read(&disk.crash(seed), paths[2], 3, 3).unwrap().1.last_sequence, 3);
+    }
+    writer.append(4, [&put(b"k", b"x")]).unwrap();
+    assert_eq!(traces(&disk, paths[2], 3).unwrap().durable, 3);
+}
+
+#[test]
+fn what_is_known_to_be_durable_is_missed() {
+    let (disk, path) = (SimDisk::new(1), Path::new("log"));
+    let mut writer = Writer::create(&disk, segment(path, 1), 1).unwrap();
+    writer.append(1, [&put(b"k", b"v")]).unwrap();
+    let header = disk.read(path).unwrap()[..HEADER].to_vec();
+    disk.open(path).unwrap().write_all_at(&[&header, &[0; 1000]], 0).unwrap();
+    assert_eq!(read(&disk, path, 1, 0).unwrap().1.end, End::Clean);
+    let error = read(&disk, path, 1, 1).unwrap_err();
     assert!(matches!(
         error,
-        Error::Corruption { offset: 32, what: "the log ends before what is known to be durable", .. }
+        Error::Corruption { offset: 40, what: "the log ends before what is known to be durable", .. }
     ));
+}
+
+#[test]
+fn a_lost_first_frame_does_not_hide_those_behind_it() {
+    let (disk, path) = (SimDisk::new(1), Path::new("log"));
+    let mut writer = Writer::create(&disk, segment(path, 1), 5).unwrap();
+    let unused = beginning(&disk, path, 1).unwrap();
+    assert_eq!(unused, Some(Beginning { first: 5, synced_upto: 4, is_used: false }));
+    assert_eq!(traces(&disk, path, 1).unwrap(), Traces::default(), "a header alone claims nothing");
+    assert_eq!(read(&disk, path, 1, 0).unwrap().1.durable, 0);
+    let first = writer.bytes();
+    writer.append(5, [&put(b"k", b"v"), &put(b"k", b"w")]).unwrap();
+    disk.flip_bit(path, first, 0).unwrap();
+    assert!(beginning(&disk, path, 1).unwrap().unwrap().is_used);
+    let found = traces(&disk, path, 1).unwrap();
+    assert_eq!(found, Traces { durable: 4, bytes: writer.bytes() - HEADER as u64 });
+    assert_eq!(read(&disk, path, 1, 0).unwrap().1.durable, 4);
+    // With a damaged header nobody knows what it claims.
+    disk.flip_bit(path, 20, 0).unwrap();
+    assert!(traces(&disk, path, 1).is_err());
 }
 
 #[test]
@@ -173,7 +227,7 @@ fn a_recycled_segment_holds_only_what_was_written_since() {
     assert!(disk.read(old).is_err());
     assert_eq!(
         read(&disk, new, 2, 0).unwrap().1,
-        Recovered { first_sequence: Some(6), last_sequence: 5, durable: 5, end: End::Clean }
+        Recovered { first_sequence: Some(6), last_sequence: 5, durable: 0, upto: HEADER as u64, end: End::Clean }
     );
     for count in 1..=15 {
         writer.append(5 + count, &batches[4 + count as usize..][..1]).unwrap();
@@ -189,7 +243,7 @@ fn a_log_that_was_not_ready_is_empty() {
     let disk = SimDisk::new(1);
     let path = Path::new("log");
     disk.create(path).unwrap();
-    let empty = Recovered { first_sequence: None, last_sequence: 0, durable: 0, end: End::Clean };
+    let empty = Recovered { first_sequence: None, last_sequence: 0, durable: 0, upto: 0, end: End::Clean };
     assert_eq!(read(&disk, path, 1, 0).unwrap().1, empty);
     disk.open(path).unwrap().allocate(5000).unwrap();
     assert_eq!(read(&disk, path, 1, 0).unwrap().1, empty);

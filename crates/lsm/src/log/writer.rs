@@ -1,12 +1,12 @@
-//! Writing the log: frames go out a group at a time in one write, and a sync makes all of them durable. It keeps the promise
-//! that frames make about others, `synced_upto`, and after any failure it writes nothing more.
+//! Writing the log: frames go out a group at a time in one write, and a sync makes all of them durable, those of earlier
+//! segments first. It keeps the promise that frames make about others, `synced_upto`, and after any failure it writes nothing more.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::frame::{ALIGNMENT, FRAME_HEADER, FrameHeader};
-use super::{HEADER, Header};
+use super::{HEADER, Header, Older};
 use crate::batch::{Batch, BatchView};
 use crate::disk::{Disk, DiskFile};
 use crate::error::{Error, Result};
@@ -25,7 +25,7 @@ pub(crate) struct Segment<'a> {
     /// The number of the log: not zero, and never that of another log, past or present, of the same directory.
     pub(crate) number: u64,
     /// An old segment that becomes this one. Nothing in it may be needed any more, even after a crash: that it is obsolete
-    /// must itself be durable.
+    /// must itself be durable. It should be synced, or else the header of the new one has to wait for that.
     pub(crate) recycle: Option<&'a Path>,
     /// How many bytes are set aside at once, at the beginning and whenever more are needed.
     pub(crate) room: u64,
@@ -45,8 +45,10 @@ pub(crate) struct Writer {
     next: Sequence,
     /// Everything up to this one is durable, in this log or before it.
     synced: Sequence,
-    /// Whether anything was written since the last sync.
+    /// Whether anything was written to this segment since the last sync.
     dirty: bool,
+    /// Segments before this one that were not synced.
+    older: Arc<Older>,
     failed: Option<Arc<str>>,
     /// Headers and small frames of a group; empty between groups.
     staged: Vec<u8>,
@@ -56,6 +58,17 @@ impl Writer {
     /// Begins the first log; its first operation will have the sequence number `first`. Everything before that must be
     /// durable. When this returns, the segment is durable, name and all.
     pub(crate) fn create(disk: &dyn Disk, segment: Segment<'_>, first: Sequence) -> Result<Self> {
+        Self::begin(disk, segment, first, first.saturating_sub(1), Arc::default())
+    }
+
+    /// Begins a segment. Everything up to `synced` is durable; what comes behind that is in the older ones.
+    fn begin(
+        disk: &dyn Disk,
+        segment: Segment<'_>,
+        first: Sequence,
+        synced: Sequence,
+        older: Arc<Older>,
+    ) -> Result<Self> {
         let Segment { path, number, recycle, room } = segment;
         assert!(number > 0, "the number of a log differs from zeros");
         assert!((1..=LAST_SEQUENCE).contains(&first), "sequence numbers begin at 1 and have 56 bits");
@@ -74,13 +87,14 @@ impl Writer {
             offset: HEADER as u64,
             room: room.max(1),
             next: first,
-            synced: first - 1,
+            synced,
             dirty: false,
+            older,
             failed: None,
             staged: Vec::new(),
         };
         writer.allocate_for(room.max(HEADER as u64)).map_err(|error| Error::io("allocate", path, error))?;
-        let header = Header { number, first }.encode();
+        let header = Header { number, first, synced_upto: synced }.encode();
         writer.file.write_all_at(&[&header], 0).map_err(|error| Error::io("write", path, error))?;
         writer.file.sync().map_err(|error| Error::io("sync", path, error))?;
         let dir = path.parent().unwrap_or(Path::new(""));
@@ -88,11 +102,25 @@ impl Writer {
         Ok(writer)
     }
 
-    /// Makes everything durable and goes on in another segment; in that order, so that the new one's existence says so.
-    /// The old segment stays where it is.
+    /// Goes on in another segment. The old one stays where it is, and if it was not synced, it is among the older ones from now on.
     pub(crate) fn rotate(&mut self, disk: &dyn Disk, segment: Segment<'_>) -> Result<()> {
-        self.sync()?;
-        match Self::create(disk, segment, self.next) {
+        self.check()?;
+        if self.dirty {
+            self.older.add(self.number, &self.path, self.file.clone());
+        }
+        self.go_on(disk, segment, self.next, self.synced)
+    }
+
+    /// Goes on in another segment, with a sequence number that may be higher than that of the next operation. Everything before that
+    /// must be durable, in tables.
+    pub(crate) fn restart(&mut self, disk: &dyn Disk, segment: Segment<'_>, first: Sequence) -> Result<()> {
+        self.check()?;
+        assert!(first >= self.next, "a sequence number is not given twice");
+        self.go_on(disk, segment, first, first - 1)
+    }
+
+    fn go_on(&mut self, disk: &dyn Disk, segment: Segment<'_>, first: Sequence, synced: Sequence) -> Result<()> {
+        match Self::begin(disk, segment, first, synced, self.older.clone()) {
             Ok(mut next) => {
                 next.staged = core::mem::take(&mut self.staged);
                 *self = next;
@@ -123,14 +151,15 @@ impl Writer {
         Ok(next - 1)
     }
 
-    /// Makes everything that was appended durable, and gives the sequence number of the last of it.
+    /// Makes everything that was appended durable, the oldest first, and gives the sequence number of the last of it.
     pub(crate) fn sync(&mut self) -> Result<Sequence> {
         self.check()?;
+        self.older.sync().map_err(|error| self.fail(error))?;
         if self.dirty {
             self.file.sync().map_err(|error| self.fail(Error::io("sync", &self.path, error)))?;
             self.dirty = false;
-            self.synced = self.next - 1;
         }
+        self.synced = self.next - 1;
         Ok(self.synced)
     }
 
@@ -145,9 +174,9 @@ impl Writer {
         Ok(())
     }
 
-    /// The file, for somebody to sync it ahead of [`sync`](Self::sync), which then has little left to do.
-    pub(crate) fn file(&self) -> Arc<dyn DiskFile> {
-        self.file.clone()
+    /// The segments before this one that were not synced.
+    pub(crate) fn older(&self) -> Arc<Older> {
+        self.older.clone()
     }
 
     /// The number of this log.
@@ -162,6 +191,7 @@ impl Writer {
     }
 
     /// How many bytes the log has, without what is only set aside.
+    #[cfg(test)]
     pub(crate) fn bytes(&self) -> u64 {
         self.offset
     }

@@ -5,6 +5,7 @@ mod crash;
 mod decoders;
 mod faults;
 mod features;
+mod lost_ends;
 mod model;
 mod support;
 mod threads;

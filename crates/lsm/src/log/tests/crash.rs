@@ -54,9 +54,8 @@ impl User {
                     let old = obsolete.pop().map(path);
                     let (path, recycle) = (path(number), old.as_deref());
                     writer.rotate(disk, Segment { path: &path, number, recycle, room })?;
-                    self.acknowledged = next - 1;
-                    if random.coin() {
-                        obsolete.extend(self.oldest..number);
+                    if random.below(3) == 0 {
+                        obsolete.extend((self.oldest..number).filter(|number| !writer.older().take_out(*number)));
                         self.oldest = number;
                     }
                 }
@@ -76,20 +75,30 @@ impl User {
         let Some(base) = self.segments.get(&self.oldest) else { return Ok(()) };
         let mut found = Vec::new();
         let mut last = base - 1;
-        for number in self.oldest..=self.segments.keys().last().copied().unwrap_or(0) {
-            let (this, next) = (path(number), path(number + 1));
-            if disk.open(&this).is_err() {
-                continue;
+        let newest = self.segments.keys().last().copied().unwrap_or(0);
+        let there: Vec<u64> = (self.oldest..=newest).filter(|number| disk.open(&path(*number)).is_ok()).collect();
+        let begins = |number: &u64| beginning(disk, &path(*number), *number);
+        let begins = there.iter().map(begins).collect::<Result<Vec<_>>>().map_err(|error| error.to_string())?;
+        for (at, number) in there.iter().enumerate() {
+            if begins[at].is_some_and(|begins| begins.is_used && begins.first > last + 1) {
+                for number in &there[at..] {
+                    let traces = traces(disk, &path(*number), *number).map_err(|error| error.to_string())?;
+                    if traces.durable > last {
+                        return Err(format!("segment {number} says that {} was durable, after {last}", traces.durable));
+                    }
+                }
+                break;
             }
-            let next = if disk.open(&next).is_ok() { beginning(disk, &next, number + 1) } else { Ok(None) };
-            let synced = next.map_err(|error| error.to_string())?.map_or(0, |begins| begins.first - 1);
-            let (batches, recovered) = read(disk, &this, number, synced).map_err(|error| error.to_string())?;
-            if recovered.first_sequence.is_some_and(|first| first != last + 1) {
+            let claims = begins[at + 1..].iter().flatten().filter(|begins| begins.is_used);
+            let claimed = claims.map(|begins| begins.synced_upto).max().unwrap_or(0);
+            let before_next = begins.get(at + 1).copied().flatten().map_or(0, |next| next.first - 1);
+            let synced = Some(claimed.min(before_next)).filter(|synced| *synced > last).unwrap_or(0);
+            let (batches, recovered) =
+                read(disk, &path(*number), *number, synced).map_err(|error| error.to_string())?;
+            if begins[at].is_some_and(|begins| begins.is_used && begins.first != last + 1) {
                 return Err(format!("segment {number} begins at {:?}, after {last}", recovered.first_sequence));
             }
-            if recovered.first_sequence.is_some() {
-                last = recovered.last_sequence;
-            }
+            last = last.max(if batches.is_empty() { 0 } else { recovered.last_sequence });
             found.extend(batches);
         }
         let expected: Vec<_> = all.into_iter().skip_while(|(first, _)| first < base).collect();

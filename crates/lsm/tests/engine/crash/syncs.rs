@@ -35,9 +35,20 @@ fn in_db(at: &SyncAt<'_>) -> bool {
     at.path.starts_with(DIR)
 }
 
-/// A log is synced right after frames were written to it, or else because another is about to be begun or somebody asked for it.
+/// A log is synced right after frames were written to it, or else because a later one is to be synced or somebody asked for it.
 fn right_after_writing(at: &SyncAt<'_>) -> bool {
     at.before == Some((Operation::Write, at.path))
+}
+
+/// After the one that is being written: an earlier log that was left behind without a sync.
+fn right_after_writing_another(at: &SyncAt<'_>) -> bool {
+    at.before
+        .is_some_and(|(operation, path)| operation == Operation::Write && path.ends_with(".log") && path != at.path)
+}
+
+/// Right after an earlier one.
+fn after_another(at: &SyncAt<'_>) -> bool {
+    at.before.is_some_and(|(operation, path)| operation == Operation::Sync && path.ends_with(".log") && path != at.path)
 }
 
 #[test]
@@ -51,13 +62,10 @@ fn syncs_of_logs_are_needed() {
         ("a group that asks for it (db/commit, commit_group)", |at| {
             is_log(at) && !at.first && at.activity == Activity::Write && right_after_writing(at)
         }),
-        ("a full log before the next begins (log/writer, rotate)", |at| {
-            is_log(at)
-                && !at.first
-                && at.activity != Activity::Sync
-                && at.activity != Activity::Close
-                && !right_after_writing(at)
+        ("an earlier log that nobody has synced (log/older, sync)", |at| {
+            is_log(at) && !at.first && at.activity == Activity::Write && right_after_writing_another(at)
         }),
+        ("the log behind an earlier one", |at| is_log(at) && !at.first && after_another(at)),
         ("what somebody asks to sync (db/commit, sync_log)", |at| is_log(at) && at.activity == Activity::Sync),
         ("what is to be synced later", |at| {
             is_log(at) && !at.first && at.activity == Activity::Work && !right_after_writing(at)
