@@ -134,7 +134,7 @@ fn blind_writes_end_in_a_typed_error_where_siblings_are_kept_and_in_one_version_
         for n in 0..1000 {
             match causal.put("cart", format!("{n}")).await {
                 Ok(_) => stored += 1,
-                Err(Error::Invalid { message, .. }) => {
+                Err(Error::Precondition { message, .. }) => {
                     assert!(message.contains("100 concurrent versions") && message.contains("read it"), "{message}");
                     refused += 1;
                 }
@@ -258,6 +258,6 @@ fn what_was_read_is_deleted_and_what_was_not_stays() {
         client.delete("cart").await.unwrap();
         let level = "all".parse::<kvorum_client::Level>().unwrap();
         let gone = client.get_with("cart", &GetOptions::new().level(level)).await.unwrap();
-        assert_eq!(gone.versions.len(), 0, "a blind deletion means what is there");
+        assert_eq!(gone.versions.len(), 0, "it reads first");
     });
 }

@@ -35,7 +35,7 @@ impl Failure {
     pub(crate) fn of(what: &str, error: &Error) -> Failure {
         let (exit, advice) = match error {
             Error::Config(_) => (Exit::Usage, "see kvbench --help"),
-            Error::Invalid { .. } => (Exit::Refused, "change what the node objects to"),
+            Error::Invalid { .. } | Error::Precondition { .. } => (Exit::Refused, "change what the node objects to"),
             Error::Connect { .. } => {
                 (Exit::Unavailable, "is the node running? -e or KVORUM_ENDPOINT names another one")
             }

@@ -57,6 +57,7 @@ pub(crate) fn verdict(error: &Error) -> (Exit, &'static str) {
         Error::Config(_) => (Exit::Usage, "see kvctl --help"),
         Error::NotFound { .. } => (Exit::NotFound, "is the name right?"),
         Error::Invalid { .. } => (Exit::Refused, "change what the node objects to"),
+        Error::Precondition { .. } => (Exit::Refused, "see kvctl get --show-context"),
         Error::Rejected { .. } => {
             (Exit::Unavailable, "try again when more nodes are up (kvctl status), or with a lower level")
         }

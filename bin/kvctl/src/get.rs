@@ -26,7 +26,9 @@ pub(crate) async fn run(target: &Target, get: GetArgs) -> Result<(), Failure> {
     let got = target.client.get_with(key.clone(), &options).await;
     let got = got.map_err(|error| Failure::of(&target.doing("get", &key, "from"), &error))?;
     if get.show_context {
-        return print(format!("{}\n", token::encode(&got.context).unwrap_or_default()).as_bytes());
+        let none = || format!("cannot show the context of {}: the node knows none yet; try again", quoted(&key));
+        let context = token::encode(&got.context).ok_or_else(|| Failure::new(Exit::Unavailable, none()))?;
+        return print(format!("{context}\n").as_bytes());
     }
     let found = !got.versions.is_empty();
     if target.wants_json() {

@@ -165,7 +165,9 @@ impl Import<'_> {
         self.keys.remove(&key);
         match result {
             Ok(()) => self.progress.arrived(size as u64),
-            Err(error @ Error::Invalid { .. }) => self.bad_line(number, &error.to_string()),
+            Err(error @ (Error::Invalid { .. } | Error::Precondition { .. })) => {
+                self.bad_line(number, &error.to_string())
+            }
             Err(error) => {
                 if self.stopped.as_ref().is_none_or(|&(earlier, ..)| number < earlier) {
                     self.stopped = Some((number, key, error));

@@ -11,6 +11,10 @@ pub(crate) fn encode(context: &[u8]) -> Option<String> {
 
 /// As `--context` takes it.
 pub(crate) fn parse(text: &str) -> Result<Bytes, String> {
+    // What should have been printed here was not: taken for a blind write it would do more than was asked.
+    if text.trim().is_empty() {
+        return Err("it is empty: the get that should show it has failed".to_owned());
+    }
     let context = URL_SAFE_NO_PAD.decode(text.trim());
     context.map(Bytes::from).map_err(|_| "it is no context; take the one that `kvctl get -o json` shows".to_owned())
 }
@@ -24,6 +28,6 @@ mod tests {
         let shown = encode(b"\xff\xfe\x00").unwrap();
         assert_eq!(parse(&format!(" {shown}\n")).unwrap(), &b"\xff\xfe\x00"[..]);
         assert_eq!(encode(b""), None);
-        assert!(parse("no context!").is_err());
+        assert!(parse("no context!").is_err() && parse("").is_err() && parse(" \n").is_err());
     }
 }

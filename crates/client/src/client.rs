@@ -160,7 +160,8 @@ impl Client {
         }
     }
 
-    /// Deletes a key, whether it exists or not.
+    /// Deletes a key, whether it exists or not. In a `causal` keyspace the key is read first, and what that read has
+    /// seen is deleted.
     ///
     /// # Errors
     /// As [`Client::put`].
@@ -175,14 +176,31 @@ impl Client {
     pub async fn delete_with(&self, key: impl Into<Bytes>, options: &DeleteOptions) -> Result<Written, Error> {
         let timeout = self.timeout_of(options.timeout)?;
         let key = key.into();
+        match self.delete_seen(&key, options, options.context.clone(), timeout).await {
+            // Where siblings are kept, what is to be deleted must be read first.
+            Err(Error::Precondition { .. }) if options.context.is_empty() => {
+                let seen = self.get_with(key.clone(), &GetOptions::new().timeout(timeout)).await?;
+                self.delete_seen(&key, options, seen.context, timeout).await
+            }
+            result => result,
+        }
+    }
+
+    async fn delete_seen(
+        &self,
+        key: &Bytes,
+        options: &DeleteOptions,
+        context: Bytes,
+        timeout: Duration,
+    ) -> Result<Written, Error> {
         let delete = v1::DeleteRequest {
             keyspace: self.keyspace(),
             key: key.clone(),
             level: options.level.map(level::to_wire),
             timeout_ms: 0,
-            context: options.context.clone(),
+            context,
         };
-        match self.perform(Target::Key(&key), Operation::Delete(delete), timeout).await? {
+        match self.perform(Target::Key(key), Operation::Delete(delete), timeout).await? {
             Answer::Delete(delete) => Ok(delete.into()),
             _ => unreachable!("{ANSWERS_FIT}"),
         }

@@ -25,6 +25,16 @@ pub enum Error {
         message: String,
     },
 
+    /// The state of the key, or the mode of its keyspace, does not allow it: read it again, and say what is to be
+    /// replaced. Nothing changed.
+    #[error("{endpoint} refuses it: {message}")]
+    Precondition {
+        /// The node that said so.
+        endpoint: String,
+        /// Its reason.
+        message: String,
+    },
+
     /// What was asked for does not exist: no keyspace has the name. Nothing changed.
     #[error("{message} (says {endpoint})")]
     NotFound {
@@ -128,6 +138,7 @@ impl Error {
             Error::DataLoss { outcome, .. } => *outcome,
             Error::Config(_)
             | Error::Invalid { .. }
+            | Error::Precondition { .. }
             | Error::NotFound { .. }
             | Error::Rejected { .. }
             | Error::Overloaded { .. }

@@ -125,7 +125,7 @@ impl DeleteOptions {
     }
 
     /// The context of the read this rests on ([`Got::context`](crate::Got::context)): the versions that read has seen are
-    /// deleted. Without it, those are that the node which takes the request holds.
+    /// deleted. Without it, in a `causal` keyspace, the key is read first.
     #[must_use]
     pub fn context(mut self, context: impl Into<Bytes>) -> DeleteOptions {
         self.context = context.into();

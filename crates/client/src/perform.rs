@@ -127,7 +127,8 @@ fn fitting(request: &Operation) -> fn(&Answer) -> bool {
 fn refused(node: &Node, refusal: v1::Error, is_read: bool) -> Failed {
     let (kind, message, endpoint) = (refusal.kind(), plain(refusal.message), endpoint(node));
     let (error, again) = match kind {
-        Kind::Invalid | Kind::Precondition => (Error::Invalid { endpoint, message }, Again::Never),
+        Kind::Invalid => (Error::Invalid { endpoint, message }, Again::Never),
+        Kind::Precondition => (Error::Precondition { endpoint, message }, Again::Never),
         Kind::Rejected => (Error::Rejected { endpoint, message }, Again::Elsewhere),
         Kind::Overloaded => (Error::Overloaded { endpoint, message }, Again::AfterAPause),
         Kind::DataLoss if is_read => {

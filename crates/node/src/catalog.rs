@@ -20,6 +20,8 @@ pub const DEFAULT_KEYSPACE: KeyspaceId = KeyspaceId(1);
 pub const DEFAULT_KEYSPACE_NAME: &str = "default";
 /// The longest name of a keyspace, in bytes.
 pub const KEYSPACE_NAME_BYTES: usize = 64;
+/// How many numbers a cluster can give to its keyspaces in all its life.
+const MAX_KEYSPACE_ID: u32 = 1 << 20;
 /// How many keyspaces there may be at a time.
 pub const MAX_KEYSPACES: usize = 1000;
 
@@ -272,6 +274,9 @@ impl Catalog {
         if keyspaces.len() > MAX_KEYSPACES {
             return Err(CatalogError::TooMany);
         }
+        if next_id > MAX_KEYSPACE_ID {
+            return unfit("more numbers were given away than there are");
+        }
         if !keyspaces.is_sorted_by(|a, b| a.id < b.id) {
             return unfit("their ids do not ascend");
         }
@@ -351,7 +356,10 @@ impl Catalog {
                     return Err(CatalogError::TooMany);
                 }
                 let id = KeyspaceId(self.next_id);
-                next.next_id = self.next_id.checked_add(1).ok_or(CatalogError::IdsExhausted)?;
+                next.next_id = self.next_id + 1;
+                if next.next_id > MAX_KEYSPACE_ID {
+                    return Err(CatalogError::IdsExhausted);
+                }
                 let keyspace = Keyspace { id, name: Arc::clone(name), mode: *mode, settings: *settings };
                 next.keyspaces.push(keyspace.clone());
                 next.by_name = in_order_of_names(&next.keyspaces);

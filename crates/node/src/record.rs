@@ -227,26 +227,36 @@ impl Record {
     /// Whether merging `other` into this record would change nothing.
     #[must_use]
     pub fn covers(&self, other: &Self) -> bool {
-        self == other || merge_two(self, other) == *self
+        self == other || merge_two(self, other).0 == *self
     }
 }
 
-/// The record that both replicas agree on: merge commutes, associates and is idempotent.
+/// The record that both replicas agree on: merge commutes, associates and is idempotent, but for what was pruned (see
+/// [`CONTEXT_ENTRIES`]).
 #[must_use]
 pub fn merge(a: Option<Record>, b: Option<Record>) -> Option<Record> {
+    merge_counting(a, b).0
+}
+
+/// [`merge`], and how many discards were pruned.
+#[must_use]
+pub(crate) fn merge_counting(a: Option<Record>, b: Option<Record>) -> (Option<Record>, usize) {
     match (a, b) {
-        (Some(a), Some(b)) => Some(merge_two(&a, &b)),
-        (a, b) => a.or(b),
+        (Some(a), Some(b)) => {
+            let (merged, pruned) = merge_two(&a, &b);
+            (Some(merged), pruned)
+        }
+        (a, b) => (a.or(b), 0),
     }
 }
 
-fn merge_two(a: &Record, b: &Record) -> Record {
+fn merge_two(a: &Record, b: &Record) -> (Record, usize) {
     match (a.is_causal(), b.is_causal()) {
         (true, true) => causal::merge(a, b),
-        (false, false) => if b.precedence(a) == Ordering::Greater { b } else { a }.clone(),
+        (false, false) => (if b.precedence(a) == Ordering::Greater { b } else { a }.clone(), 0),
         // A keyspace keeps its mode, so this takes damage that no checksum has found; every replica still agrees.
-        (true, false) => a.clone(),
-        (false, true) => b.clone(),
+        (true, false) => (a.clone(), 0),
+        (false, true) => (b.clone(), 0),
     }
 }
 

@@ -49,7 +49,7 @@ pub enum Operation {
         key: Bytes,
         /// W; the keyspace's own when none is given.
         level: Option<Level>,
-        /// Of the read it rests on; when it is empty, what the coordinator holds is deleted.
+        /// Of the read it rests on; in a `causal` keyspace it must be given.
         context: Bytes,
     },
     /// Tell what each replica of a key holds; for people.

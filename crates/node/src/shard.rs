@@ -311,7 +311,7 @@ impl Shard {
             Message::WriteReply { op, newest } => self.put_reply(now, from.node, op, newest, out),
             Message::ReadReply { op, record } => self.read_reply(now, from.node, op, record, out),
             Message::ScanReply { op, rows, more } => self.scan_reply(now, from.node, op, Page { rows, more }, out),
-            Message::ForwardReply { op, response } => self.forward_reply(from.node, op, response, out),
+            Message::ForwardReply { op, response } => self.forward_reply(now, from.node, op, response, out),
             Message::Refused { op, failure } => self.refused(now, from.node, op, failure, out),
         }
     }
@@ -357,7 +357,7 @@ impl Shard {
 
     fn refused(&mut self, now: Now, node: NodeId, op: Op, failure: Failure, out: &mut impl Extend<Effect>) {
         match self.ops.get_mut(op) {
-            Some(Pending::Forward(_)) => self.forward_reply(node, op, Response::Failed(failure), out),
+            Some(Pending::Forward(_)) => self.forward_reply(now, node, op, Response::Failed(failure), out),
             Some(Pending::Why(_)) => self.why_failed(node, op, failure.message, out),
             _ => self.replica_failed(now, node, op, out),
         }

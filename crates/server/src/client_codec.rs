@@ -54,7 +54,15 @@ pub(crate) fn request_from_wire(view: &View, operation: v1::request::Operation) 
 
 /// Looks a keyspace up by the name that a client gives.
 pub(crate) fn keyspace<'a>(view: &'a View, name: &str) -> Result<&'a Keyspace, Failure> {
-    let missing = || invalid(format!("there is no keyspace `{name}`; see `kvctl keyspace list`"));
+    let missing = || {
+        let is_behind = view.members.values().any(|member| member.catalog > view.catalog.version());
+        if is_behind {
+            let message =
+                format!("this node does not know a keyspace `{name}`, and others know newer keyspaces; retry");
+            return Failure::new(FailureKind::Rejected, message);
+        }
+        invalid(format!("there is no keyspace `{name}`; see `kvctl keyspace list`"))
+    };
     view.catalog.by_name(name).ok_or_else(missing)
 }
 

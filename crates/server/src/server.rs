@@ -55,6 +55,8 @@ const MAX_PEERS: usize = 4096;
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
 const MAX_CLIENT_MESSAGE: usize = 4 << 20;
+/// The largest that leaves: a record merged from siblings of several replicas may be larger than any that was written.
+const MAX_CLIENT_ANSWER: usize = 16 << 20;
 const STREAMS_PER_CONNECTION: u32 = 256;
 
 /// Why a node cannot start, or stopped.
@@ -229,7 +231,8 @@ async fn serve(
             rack: config.rack.as_str().into(),
             weight: config.weight,
             actor,
-            since_ms: clock.now().unix_ms,
+            // A copy of a running node on a machine whose clock is behind is not the older of the two.
+            since_ms: clock.now().unix_ms.max(clock_floor.millis()),
             epoch: 0,
             catalog: 0,
             bytes: 0,
@@ -505,7 +508,7 @@ async fn run_services(services: Services, clients: Connections, peers: Connectio
     let admin = AdminService { name, control: control.clone(), snapshot: snapshot.clone(), clock, warnings };
     let kv = KvServer::new(KvService::new())
         .max_decoding_message_size(MAX_CLIENT_MESSAGE)
-        .max_encoding_message_size(MAX_CLIENT_MESSAGE);
+        .max_encoding_message_size(MAX_CLIENT_ANSWER);
     let client_server = builder()
         .add_service(kv)
         .add_service(AdminServer::new(admin))

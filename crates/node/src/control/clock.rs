@@ -87,13 +87,20 @@ impl PeerClocks {
         Some(if lower.unsigned_abs() <= upper.unsigned_abs() { lower } else { upper })
     }
 
+    /// Whether a peer's clock shows about the same.
+    fn agrees_with_one(&self, now: Now) -> bool {
+        let mine = at_zero(now.unix_ms, now.elapsed);
+        self.heard.values().any(|heard| mine.saturating_sub(heard.at_zero_ms).saturating_abs() <= MENDED_MS)
+    }
+
     /// What is wrong with the clock as things are now.
     pub(super) fn judge(&mut self, now: Now) -> Option<ClockFault> {
         self.heard.retain(|_, heard| now.elapsed.saturating_sub(heard.at) <= COUNTS_FOR);
         let was_off = matches!(self.fault, Some(ClockFault::Off { .. }));
         let bound = if was_off { MENDED_MS } else { BOUND_MS };
         let fault = match self.offset_ms(now) {
-            // A node that has lost sight of its peers is no better than it was.
+            // A node that has lost sight of its peers is no better than it was, unless the one that is left agrees with it.
+            None if was_off && self.agrees_with_one(now) => None,
             None => self.fault.filter(|_| was_off),
             Some(by_ms) if by_ms.saturating_abs() > bound => Some(ClockFault::Off { by_ms }),
             Some(by_ms) => {

@@ -1,9 +1,10 @@
 //! Records of `causal` keyspaces: concurrent versions are kept as siblings, until a write with a context that covers
 //! them replaces them (design of `kvorum_vclock::Siblings`).
 //!
-//! What a record remembers of discarded versions is bounded: while a version is minted, and only then, the oldest
-//! discards beyond [`CONTEXT_ENTRIES`] are pruned. The price: a replica that still holds a version which was overwritten
-//! long ago may bring it back, as a sibling. No write is lost by it.
+//! What a record remembers of discarded versions is bounded: when a version is minted and when records are merged, the oldest
+//! discards beyond [`CONTEXT_ENTRIES`] are pruned. (Were it done only while minting, replicas that others write through
+//! would remember without bound.) The price: a replica that still holds a version which was overwritten long ago may
+//! bring it back, as a sibling. No write is lost by it.
 
 use core::cmp::Reverse;
 use core::convert::Infallible;
@@ -17,9 +18,8 @@ use crate::ActorId;
 
 /// How many concurrent versions a key may have before another one is refused. Merging replicas may exceed it.
 pub const MAX_SIBLINGS: usize = 100;
-/// How many discards a record keeps when a version is minted. With its siblings' own actors that bounds its context:
-/// a record fresh from a write has at most this many entries and one for each sibling; one merged from n replicas at
-/// most n times that.
+/// How many discards a record keeps. With its siblings' own actors that bounds its context: it has at most this many
+/// entries and one for each sibling.
 pub const CONTEXT_ENTRIES: usize = 32;
 
 /// Why no version can be added to a causal record. Nothing has changed.
@@ -94,9 +94,10 @@ pub(super) fn versions(record: &Record) -> Vec<Version> {
     versions
 }
 
-pub(super) fn merge(a: &Record, b: &Record) -> Record {
+/// The merged record, and how many discards were pruned.
+pub(super) fn merge(a: &Record, b: &Record) -> (Record, usize) {
     if a == b {
-        return a.clone();
+        return (a.clone(), 0);
     }
     let theirs = siblings(b);
     let mut merged = siblings(a);
@@ -113,10 +114,12 @@ pub(super) fn merge(a: &Record, b: &Record) -> Record {
             let found = stripped.iter().find(|(stripped, _)| *stripped == dot);
             Ok::<_, Infallible>(found.map_or(*mine, |(_, bytes)| (*bytes).max(mine)).to_vec())
         };
-        let Ok(chosen) = merged.try_map(choose);
-        return encode(&chosen, a.0.len() + b.0.len());
+        let Ok(mut chosen) = merged.try_map(choose);
+        let pruned = chosen.prune(CONTEXT_ENTRIES);
+        return (encode(&chosen, a.0.len() + b.0.len()), pruned);
     }
-    encode(&merged, a.0.len() + b.0.len())
+    let pruned = merged.prune(CONTEXT_ENTRIES);
+    (encode(&merged, a.0.len() + b.0.len()), pruned)
 }
 
 pub(super) fn map_cells<'a>(record: &'a Record, mut change: impl FnMut(Cell<'a>) -> Cell<'a>) -> Record {

@@ -19,6 +19,12 @@ impl Forward {
     pub(super) fn waits_for(&self, node: NodeId) -> bool {
         self.place.replica(self.asked).id == node
     }
+
+    /// The next replica that is up and was not asked.
+    fn next(&self) -> Option<usize> {
+        let up = self.place.all().difference(self.place.down());
+        up.iter().find(|position| *position > self.asked)
+    }
 }
 
 impl Shard {
@@ -68,11 +74,25 @@ impl Shard {
         self.request(now, Origin::Peer(from, op), request, out);
     }
 
-    pub(super) fn forward_reply(&mut self, node: NodeId, op: Op, response: Response, out: &mut impl Extend<Effect>) {
+    pub(super) fn forward_reply(
+        &mut self,
+        now: Now,
+        node: NodeId,
+        op: Op,
+        response: Response,
+        out: &mut impl Extend<Effect>,
+    ) {
         let Some(Pending::Forward(forward)) = self.ops.get_mut(op) else { return };
-        if forward.waits_for(node)
-            && let Some(Pending::Forward(forward)) = self.ops.remove(op)
-        {
+        if !forward.waits_for(node) {
+            return;
+        }
+        // It has certainly done nothing, and another replica may be able to: its clock may be right, or its disk well.
+        let is_rejected = matches!(&response, Response::Failed(failure) if failure.kind == FailureKind::Rejected);
+        if is_rejected && let Some(next) = forward.next() {
+            forward.asked = next;
+            return self.send_forward(now.elapsed, op, out);
+        }
+        if let Some(Pending::Forward(forward)) = self.ops.remove(op) {
             self.answer(forward.origin, response, out);
         }
     }
@@ -104,8 +124,7 @@ impl Shard {
         if !forward.waits_for(node) {
             return;
         }
-        let up = forward.place.all().difference(forward.place.down());
-        if let Some(next) = up.iter().find(|position| *position > forward.asked) {
+        if let Some(next) = forward.next() {
             forward.asked = next;
             return self.send_forward(now.elapsed, op, out);
         }

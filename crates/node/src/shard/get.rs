@@ -7,7 +7,7 @@ use bytes::Bytes;
 use kvorum_quorum::{self as quorum, Level, Outcome};
 
 use super::put::enough_are_up;
-use super::{AfterDurable, Effect, Origin, Pending, Preference, Shard, StoreError, emit};
+use super::{AfterDurable, Effect, Origin, Pending, Preference, Report, Shard, StoreError, emit};
 use crate::{
     Failure, FailureKind, KeyspaceId, Message, NodeId, Now, Op, Record, Replicas, Response, StoredKey, context, record,
 };
@@ -23,6 +23,8 @@ pub(super) struct Get {
     newest: Option<Record>,
     /// How many replicas hold exactly `newest`.
     agreed: u8,
+    /// How many entries of contexts were pruned in merging.
+    pruned: usize,
 }
 
 impl Get {
@@ -32,7 +34,8 @@ impl Get {
     }
 
     fn merge(&mut self, record: Option<Record>) {
-        let merged = record::merge(self.newest.clone(), record.clone());
+        let (merged, pruned) = record::merge_counting(self.newest.clone(), record.clone());
+        self.pruned += pruned;
         if merged != self.newest {
             // Nobody who answered before holds this.
             self.agreed = 0;
@@ -58,7 +61,7 @@ impl Shard {
             Ok(started) => started,
             Err(failure) => return self.answer(origin, Response::Failed(failure), out),
         };
-        let get = Get { origin, place, key, tally, wake: Duration::MAX, newest: None, agreed: 0 };
+        let get = Get { origin, place, key, tally, wake: Duration::MAX, newest: None, agreed: 0, pruned: 0 };
         let op = self.ops.insert(Pending::Get(get));
         self.carry_out_get(now, op, decisions, out);
     }
@@ -196,6 +199,9 @@ impl Shard {
         let Some(Pending::Get(get)) = self.ops.remove(op) else { unreachable!("a tally is done once") };
         let response = match outcome {
             Outcome::Reached => {
+                if get.pruned > 0 {
+                    emit(out, Effect::Report(Report::Pruned { entries: get.pruned }));
+                }
                 let replicas = read_replicas(&get.tally, get.agreed);
                 let context = self.seal_context(&get.key, get.newest.as_ref());
                 let record = get.newest.filter(|record| record.is_live(now.unix_ms));

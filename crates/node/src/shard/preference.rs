@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use kvorum_quorum::{self as quorum, Level, Outcome, ReplicaSet, Requirement};
+use kvorum_quorum::{self as quorum, Level, Outcome, QuorumSet, ReplicaSet, Requirement};
 use kvorum_ring::PartitionId;
 
 use crate::view::Replica;
@@ -111,6 +111,25 @@ impl Preference {
             return Err(Failure::new(FailureKind::Invalid, message));
         }
         Ok(requirement)
+    }
+
+    /// The requirement of a write that must not lose against a version which was acknowledged before: as many answers as
+    /// it asks for must come from replicas that know what they held. One in doubt stores the write, but its word on
+    /// what is newest is worth nothing. Who is down is not waited for; and where two writes need not meet (W + W <= N),
+    /// nobody's word is.
+    pub(super) fn with_knowing(&self, requirement: Requirement) -> Requirement {
+        let (down, unreadable) = (self.down(), self.unreadable());
+        if unreadable == down {
+            return requirement;
+        }
+        let known = requirement.sets().iter().filter_map(|set| {
+            let members = set.members.difference(unreadable);
+            let need = set.need.min(u8::try_from(members.len()).unwrap_or(u8::MAX));
+            let writes_meet = 2 * usize::from(set.need) > set.members.len();
+            (writes_meet && need > 0 && members != set.members).then_some(QuorumSet { members, need })
+        });
+        let sets: Vec<QuorumSet> = requirement.sets().iter().copied().chain(known).collect();
+        Requirement::from_sets(&sets).unwrap_or(requirement)
     }
 
     /// Who is up, for an error message: `n1 is up, n2 is down`.

@@ -22,6 +22,9 @@ use crate::{
     StoredKey, Unwritable, context, record,
 };
 
+/// What this node holds need not be what the deletion is meant for: it would be acknowledged, and the value stand.
+const BLIND_DELETE: &str =
+    "a delete in a causal keyspace must say what it deletes: read the key, and delete with the context of that read";
 const LATE_DISK: &str = "cannot write: this node's disk did not answer in time; retry";
 
 /// What a client wants written.
@@ -98,6 +101,7 @@ impl Intent {
         stored: Option<&Record>,
         dot: Dot<ActorId>,
         max_bytes: usize,
+        unix_ms: u64,
     ) -> Result<(Record, usize), Unwritable> {
         match self.mode {
             Mode::Lww => {
@@ -106,8 +110,8 @@ impl Intent {
                 Ok((record, 0))
             }
             Mode::Causal => {
-                // Who deletes blindly means what is there, as far as this node knows.
-                let here = || stored.filter(|_| self.value.is_none()).map(Record::context);
+                // Nothing is lost if a blind write replaces what nobody can see: deletions and expired values.
+                let here = || stored.filter(|stored| !stored.is_live(unix_ms)).map(Record::context);
                 let context = self.context.take().or_else(here).unwrap_or_default();
                 let value = self.value.take();
                 Record::causal(stored, &context, dot, value.as_deref(), self.expires_at_ms, max_bytes)
@@ -157,7 +161,11 @@ impl Shard {
         let keyspace = self.view.keyspace(key.keyspace()).expect("a request is admitted only for a keyspace there is");
         let requirement = place.requirement(level, keyspace.settings.write, keyspace.settings.min_write)?;
         enough_are_up("write", place, &requirement)?;
+        let requirement = if keyspace.mode == Mode::Lww { place.with_knowing(requirement) } else { requirement };
         let context = self.open_context(&key, &context)?;
+        if keyspace.mode == Mode::Causal && value.is_none() && context.is_none() {
+            return Err(Failure::new(FailureKind::Precondition, BLIND_DELETE));
+        }
         let expires_at_ms = lifetime.expires_at_ms(keyspace, now.unix_ms);
         Ok((Intent { key, mode: keyspace.mode, value, expires_at_ms, context }, requirement))
     }
@@ -272,7 +280,7 @@ impl Shard {
         let requirement = requirement.clone();
         let dot = Dot { time, actor: self.actor };
         let max_bytes = self.view.layout.as_ref().map_or(0, |layout| layout.sibling_bytes());
-        let record = match put.intent.record(stored, dot, max_bytes) {
+        let record = match put.intent.record(stored, dot, max_bytes, now.unix_ms) {
             Ok((record, 0)) => record,
             Ok((record, pruned)) => {
                 emit(out, Effect::Report(Report::Pruned { entries: pruned }));
@@ -463,10 +471,11 @@ impl Shard {
         durable_at: Option<super::LogSeq>,
         out: &mut impl Extend<Effect>,
     ) {
-        let merged = match &newest {
-            Some(newest) => record::merge(Some(newest.clone()), Some(record)).expect("two records merge into one"),
-            None => record,
-        };
+        let (merged, pruned) = record::merge_counting(newest.clone(), Some(record));
+        let merged = merged.expect("what is merged with a record is one");
+        if pruned > 0 {
+            emit(out, Effect::Report(Report::Pruned { entries: pruned }));
+        }
         if newest.is_some_and(|newest| newest == merged) {
             let newest = merged.dot();
             match durable_at {

@@ -86,13 +86,14 @@ impl Control {
         }
     }
 
-    /// Whether the founder may decide: it has heard of the members, as far as they can be heard of, and none knows a
-    /// newer catalog. Else a founder with an older copy of its data directory would give away numbers once more.
+    /// Whether the founder may decide: it has heard of all members, or after a while of more than half of them, and none
+    /// knows a newer catalog. Else a founder with an older copy of its data directory would give away numbers once more.
     fn knows_the_newest(&self, now: Duration) -> bool {
         let heard = |id| id == self.me || self.gossip.member(&id).is_some();
         let placed = || self.layout.iter().flat_map(|layout| layout.members());
         let newer = |version: u64| version > self.keeper.held.version();
-        (placed().all(|member| heard(member.id)) || !self.is_in_grace(now))
+        let (all, known) = (placed().count(), placed().filter(|member| heard(member.id)).count());
+        (known == all || !self.is_in_grace(now) && 2 * known > all)
             && !self.gossip.members().any(|member| newer(member.profile().meta.catalog))
     }
 

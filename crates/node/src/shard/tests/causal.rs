@@ -85,12 +85,46 @@ fn a_deletion_with_a_stale_context_leaves_what_it_has_not_seen() {
 }
 
 #[test]
-fn a_blind_deletion_deletes_what_its_coordinator_holds() {
+fn a_blind_deletion_is_refused_for_nobody_knows_what_it_means() {
     let mut bench = Bench::node(1);
     write(&mut bench, put_with("a", &BLIND));
-    write(&mut bench, put_with("b", &BLIND));
-    write(&mut bench, delete_with(&BLIND));
+    bench.ask_in(CARTS, delete_with(&BLIND));
+    let refused = bench.reply();
+    assert_eq!(failure(&refused).kind, FailureKind::Precondition);
+    assert!(failure(&refused).message.contains("with the context of that read"), "{refused:?}");
+    assert_eq!(read(&mut bench).0, ["a"]);
+}
+
+#[test]
+fn what_nobody_can_see_does_not_count_against_blind_writes() {
+    let mut bench = Bench::node(1);
+    for n in 0..MAX_SIBLINGS {
+        let Operation::Put { key, value, level, context, .. } = put_with(&format!("{n}"), &BLIND) else {
+            unreachable!()
+        };
+        write(&mut bench, Operation::Put { key, value, level, context, ttl_ms: Some(500) });
+    }
+    bench.wait(ms(600));
     assert_eq!(read(&mut bench).0, [""; 0]);
+    write(&mut bench, put_with("new", &BLIND));
+    assert_eq!((read(&mut bench).0, bench.store[&cart()].versions().count()), (vec!["new".to_owned()], 1));
+}
+
+#[test]
+fn a_replica_that_others_write_through_remembers_no_more_than_they_do() {
+    let mut bench = Bench::node(1);
+    let mut theirs: Option<Record> = None;
+    for tenure in 0..200 {
+        let dot = Dot { actor: ActorId(1000 + tenure), ..dot(i64::try_from(tenure).unwrap()) };
+        let seen = theirs.as_ref().map(Record::context).unwrap_or_default();
+        let (record, _) = Record::causal(theirs.as_ref(), &seen, dot, Some(b"v"), None, usize::MAX).unwrap();
+        bench.peer(2, their_write(1, cart(), record.clone()));
+        bench.sync();
+        theirs = Some(record);
+    }
+    let held = &bench.store[&cart()];
+    assert!(held.context().len() <= crate::CONTEXT_ENTRIES + 1, "{}", held.context().len());
+    assert_eq!(Some(held), theirs.as_ref());
 }
 
 #[test]

@@ -129,6 +129,25 @@ fn a_node_in_doubt_takes_writes_and_answers_no_reads() {
 }
 
 #[test]
+fn a_write_that_must_win_hears_enough_replicas_that_know_what_they_held() {
+    let mut bench = Bench::node(1);
+    bench.fit(Fitness::default(), &[2]);
+    bench.ask(put("k", "v", Level::Quorum));
+    let (nodes, op) = bench.asked();
+    bench.sync();
+    let minted = bench.store[&key("k")].dot();
+    bench.peer(2, Message::WriteReply { op, newest: minted });
+    assert_eq!((nodes, bench.replies().len()), (vec![2, 3], 0), "two have stored it, but one knows nothing");
+    // The third knows of a version that was acknowledged before: the write is minted again above it.
+    bench.peer(3, Message::WriteReply { op, newest: dot(200) });
+    let (_, op) = bench.asked();
+    bench.sync();
+    let minted = bench.store[&key("k")].dot();
+    bench.peer(3, Message::WriteReply { op, newest: minted });
+    assert!(written(&bench.reply()).0 > dot(200));
+}
+
+#[test]
 fn a_read_asks_those_in_doubt_last_this_node_included() {
     let mut bench = Bench::node(1);
     bench.store.insert(key("k"), record(-50, "perhaps not the newest"));
