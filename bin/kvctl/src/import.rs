@@ -166,7 +166,7 @@ impl Import<'_> {
         match result {
             Ok(()) => self.progress.arrived(size as u64),
             Err(error @ (Error::Invalid { .. } | Error::Precondition { .. })) => {
-                self.bad_line(number, &error.to_string())
+                self.bad_line(number, &error.to_string());
             }
             Err(error) => {
                 if self.stopped.as_ref().is_none_or(|&(earlier, ..)| number < earlier) {

@@ -87,15 +87,15 @@ fn an_actor_that_outlives_its_process_loses_a_write() {
     let levels = Levels { read: Level::One, write: Level::Quorum };
     // Many keys, so that nobody else's write brings the lost one back before.
     let config = |seed| {
-        let config = SimConfig { clients: 16, keys: 40, ..restless(seed, 20).with_levels(levels) };
+        let config = SimConfig { clients: 16, keys: 40, ..restless(seed, 60).with_levels(levels) };
         SimConfig { sabotage: Some(Sabotage::SameActor), ..config }
     };
     let loses = |seed: &u64| {
         let report = run(config(*seed));
         report.violations.iter().any(|violation| violation.kind() == "causality")
     };
-    assert!((0..40).any(|seed| loses(&seed)), "forty runs did not show that a write is lost");
-    for seed in 0..10 {
+    assert!((0..100).any(|seed| loses(&seed)), "a hundred runs did not show that a write is lost");
+    for seed in 0..5 {
         let healthy = run(SimConfig { sabotage: None, ..config(seed) });
         assert!(healthy.violations.is_empty(), "{}", healthy.complaint());
     }
