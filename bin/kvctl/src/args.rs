@@ -91,7 +91,10 @@ context of this get replaces them. Exits with 1 when the key does not exist.")]
     #[command(after_help = "Examples:
   kvctl del user:1
   kvctl del user:1 -w all
-  kvctl del cart -k carts --context AQAAAAIB...        deletes what that get saw")]
+  kvctl del cart -k carts --context AQAAAAIB...        deletes what that get saw
+
+In a causal keyspace, without --context, the key is read first, and what that
+read has seen is deleted.")]
     Del(DelArgs),
     /// List keys and values
     #[command(after_help = "Examples:
@@ -122,7 +125,8 @@ since 1970.
 Bad lines are reported with their number, the rest goes on, and the exit code
 is 4. The last line of a key wins. A write in doubt is tried again within the
 timeout, since the same pair once more does no harm. When a pair cannot be
-stored the import stops and says how to go on.")]
+stored the import stops and says how to go on. In a causal keyspace it writes
+blindly: it adds to what is there.")]
     Import(ImportArgs),
     /// Read all pairs into a file or to standard output
     #[command(after_help = "Examples:
@@ -133,7 +137,7 @@ stored the import stops and says how to go on.")]
 A file takes its name when it is whole; until then it is FILE.partial. The
 order is by partition, then by key. It is no snapshot: what is written
 meanwhile may or may not be in it. tsv carries neither expiry nor concurrent
-values; jsonl does.")]
+values; jsonl does, though import does not take concurrent values back yet.")]
     Export(ExportArgs),
     /// Make, list, alter and drop keyspaces
     #[command(after_help = "Examples:

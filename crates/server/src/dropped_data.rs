@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kvorum_node::{Catalog, KeyspaceId};
+use tokio::task::JoinSet;
 
 use crate::engine::Engine;
 
@@ -24,11 +25,13 @@ pub(crate) struct DroppedData {
     /// Of the catalog that was last looked at.
     version: u64,
     gone: BTreeSet<KeyspaceId>,
+    /// They end with this: what they have not done is done at the next start, and the store must be let go.
+    tasks: JoinSet<()>,
 }
 
 impl DroppedData {
     pub(crate) fn new(engine: Arc<dyn Engine>) -> Self {
-        Self { engine, version: 0, gone: BTreeSet::new() }
+        Self { engine, version: 0, gone: BTreeSet::new(), tasks: JoinSet::new() }
     }
 
     /// Looks for keyspaces that a catalog no longer has, and begins to remove their data.
@@ -43,7 +46,7 @@ impl DroppedData {
         if dropped.is_empty() {
             return;
         }
-        tokio::spawn(remove_twice(Arc::clone(&self.engine), dropped.into(), AGAIN));
+        self.tasks.spawn(remove_twice(Arc::clone(&self.engine), dropped.into(), AGAIN));
     }
 }
 

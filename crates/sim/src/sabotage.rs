@@ -33,6 +33,8 @@ pub enum Sabotage {
     DoubtIgnored,
     /// Nodes are told that their peers' clocks show what their own does, so that none finds out that its own is wrong.
     ClockUnchecked,
+    /// Nodes are not told that others are in doubt.
+    DoubtHidden,
     /// Nodes are not told of the narrow limits that they are held to.
     Unlimited,
 }

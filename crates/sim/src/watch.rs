@@ -34,7 +34,6 @@ pub(crate) struct Watch {
     slack: u64,
     pub(crate) meter: Meter<Place>,
     pub(crate) tenures: Tenures<ActorId, StoredKey, Timestamp>,
-    replication: u8,
     /// The most entries that the context of an appended record had.
     pub(crate) most_context_entries: u64,
     /// How many records had contexts larger than they may be.
@@ -50,7 +49,6 @@ impl Watch {
             slack: slack as u64,
             meter: Meter::default(),
             tenures: Tenures::default(),
-            replication: config.replication,
             most_context_entries: 0,
             oversized_contexts: 0,
         }
@@ -99,7 +97,7 @@ impl Watch {
         if let Some(minted) = mine.max().filter(|time| *time > reached) {
             self.tenures.minted(&actor, key, minted, |earlier| *earlier <= reached);
         }
-        let limit = usize::from(self.replication) * CONTEXT_ENTRIES + record.versions().count();
+        let limit = CONTEXT_ENTRIES + record.versions().count();
         let entries = record.context().len();
         self.most_context_entries = self.most_context_entries.max(entries as u64);
         if entries > limit {

@@ -150,7 +150,7 @@ impl Control {
             && self.tenure.is_later_boot()
             && now.elapsed.saturating_sub(self.started) < JUDGED_WITHIN
             && self.clocks.offset_ms(now).is_none();
-        self.clock_fault.is_none() && !waits
+        self.clock_fault.is_none() && !waits && !self.tenure.is_comparing()
     }
 
     /// What this node must hold back from.

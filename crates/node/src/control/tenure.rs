@@ -2,7 +2,8 @@
 //!
 //! **Comparing notes.** A process that is not its node's first asks its peers what they remember, before it serves. Members tell
 //! their clock's durable ceiling by gossip; a process that starts with a lower one than somebody remembers runs on an
-//! older copy of its data directory, and is in doubt.
+//! older copy of its data directory, and is in doubt. It raises its own ceiling only when it has compared, and asks those that could
+//! not be reached when they are up again: doubt may come late.
 //!
 //! **Twins.** Two live processes with one id hear of each other as [`gossip::Event::Superseded`]. The *younger* of two is the
 //! one with the larger (start, actor); both sides can tell. The older contests: gossip outranks the younger with the next
@@ -126,6 +127,11 @@ impl Tenure {
         self.is_later_boot
     }
 
+    /// Whether it does not know yet what its peers remember.
+    pub(super) fn is_comparing(&self) -> bool {
+        self.stage == Stage::Comparing
+    }
+
     pub(super) fn is_twin(&self) -> bool {
         self.stage == Stage::Twin
     }
@@ -178,11 +184,17 @@ impl Tenure {
 impl Control {
     /// Asks the peers that have not answered yet what they remember of this node.
     pub(super) fn ask_what_is_remembered(&self, out: &mut impl Extend<ControlEffect>) {
-        if self.tenure.stage != Stage::Comparing {
+        if self.tenure.is_twin() || !self.tenure.is_later_boot {
             return;
         }
-        let known = self.known.iter().filter(|(id, _)| **id != self.me && !self.tenure.answers.contains_key(id));
-        for (_, address) in known {
+        // Who could not be reached at first is asked when it is up again: it may be the one that knows better.
+        let asks = |id: &NodeId| {
+            let is_live = || self.gossip.member(id).is_some_and(|member| member.state().is_live());
+            *id != self.me
+                && !self.tenure.answers.contains_key(id)
+                && (self.tenure.stage == Stage::Comparing || is_live())
+        };
+        for (_, address) in self.known.iter().filter(|(id, _)| asks(id)) {
             self.send(Address::clone(address), ControlBody::Recall { actor: self.meta.actor }, out);
         }
     }

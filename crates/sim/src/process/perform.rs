@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use kvorum_node::{
     ControlEffect, ControlInput, Effect, Fitness, Input, KeyRange, Page, PeerShard, Record, Report, ShardIndex,
-    StoreError, StoredKey, View,
+    StoreError, StoredKey, View, ViewMember,
 };
 
 use super::Process;
@@ -111,6 +111,7 @@ impl Process {
                             let fitness = Fitness { in_doubt: false, ..view.fitness() };
                             Arc::new(View::clone(&view).with_fitness(fitness))
                         }
+                        Some(Sabotage::DoubtHidden) => Arc::new(without_others_doubt(&view)),
                         _ => view,
                     };
                     self.tell_shards(|| Input::View(Arc::clone(&view)), env);
@@ -147,4 +148,12 @@ impl Process {
 
 fn unreadable() -> StoreError {
     StoreError::Io("the disk could not read".to_owned())
+}
+
+/// A view that tells of no other node that it is in doubt.
+fn without_others_doubt(view: &View) -> View {
+    let trusting = |member: &ViewMember| ViewMember { in_doubt: false, ..member.clone() };
+    let members = view.members.iter().map(|(id, member)| (*id, trusting(member))).collect();
+    let (layout, catalog) = (view.layout.clone(), Arc::clone(&view.catalog));
+    View::new(view.me, view.cluster, layout, catalog, members, "dc1", None).with_fitness(view.fitness())
 }

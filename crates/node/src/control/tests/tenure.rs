@@ -191,3 +191,25 @@ fn with_the_name_of_one_that_is_not_down_it_waits() {
     assert_eq!(bench.at(7).taken_over, None);
     assert!(!bench.at(7).control.is_ready() && !bench.at(7).control.is_serving());
 }
+
+#[test]
+fn an_older_copy_whose_peers_could_not_be_reached_at_its_start_is_in_doubt_when_they_can() {
+    let mut bench = founded();
+    let old = what_2_leaves(&mut bench);
+    bench.run(seconds(12));
+    bench.kill(2);
+    for n in [1, 3] {
+        bench.cut(2, n);
+        bench.cut(n, 2);
+    }
+    bench.run(seconds(1));
+    bench.start(again(2, &old));
+    bench.run(seconds(4));
+    assert!(bench.at(2).control.is_ready(), "nobody could be asked");
+    for n in [1, 3] {
+        bench.mend(2, n);
+        bench.mend(n, 2);
+    }
+    bench.run(seconds(20));
+    assert!(bench.at(2).view().fitness().in_doubt, "it would serve reads from an older copy");
+}
