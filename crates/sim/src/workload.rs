@@ -1,9 +1,5 @@
 //! What clients do: registers that are read, overwritten and deleted, values that expire, scans, and sets whose
 //! elements are keys of one partition, so that a scan lists them. It draws tasks; `client` carries them out.
-//!
-//! Counters through siblings are in [`counter`]: they wait for nodes that keep siblings.
-
-pub mod counter;
 
 use core::time::Duration;
 use std::sync::Arc;
