@@ -10,7 +10,7 @@ use core::cmp::Reverse;
 use core::convert::Infallible;
 
 use bytes::{BufMut, Bytes};
-use kvorum_vclock::{Context, Dot, Siblings};
+use kvorum_vclock::{Context, Dot, Siblings, SiblingsView};
 
 use super::cell::{Cell, EXPIRES, TOMBSTONE};
 use super::{BadRecord, CAUSAL, Record, Version};
@@ -48,7 +48,7 @@ pub(super) fn siblings(record: &Record) -> Siblings<u64, &[u8]> {
 }
 
 pub(super) fn check(encoded: &[u8]) -> Result<(), BadRecord> {
-    let siblings: Siblings<u64, &[u8]> = Siblings::decode(encoded).map_err(BadRecord::Siblings)?;
+    let siblings = SiblingsView::parse(encoded).map_err(BadRecord::Siblings)?;
     siblings.values().try_for_each(|(_, cell)| parse_cell(cell).map(drop))
 }
 

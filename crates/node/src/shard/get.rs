@@ -104,17 +104,25 @@ impl Shard {
         if get.place.is_me(replica) && self.view.fitness().in_doubt {
             self.get_store_failed(now, op, out);
         } else if get.place.is_me(replica) {
-            match self.overlay.newest(&key) {
-                Some(_) if self.log.failure().is_some() => self.get_store_failed(now, op, out),
-                Some((record, seq)) => {
-                    let record = record.clone();
-                    self.when_durable(seq, AfterDurable::LocalRead { op, record });
-                }
-                None => emit(out, Effect::Load { op, key }),
-            }
+            self.read_here(now, op, key, out);
         } else {
             let (node, tag) = get.place.address(replica);
             self.ask(node, tag, Message::Read { op, key }, out);
+        }
+    }
+
+    /// Has this node's own copy read, as far as it is durable: [`Shard::local_read`] follows.
+    pub(super) fn read_here(&mut self, now: Now, op: Op, key: StoredKey, out: &mut impl Extend<Effect>) {
+        match (self.overlay.newest(&key), self.log.failure()) {
+            (Some(_), Some(error)) => {
+                let error = error.clone();
+                self.local_read(now, op, Err(error), out);
+            }
+            (Some((record, seq)), None) => {
+                let record = record.clone();
+                self.when_durable(seq, AfterDurable::LocalRead { op, record });
+            }
+            (None, _) => emit(out, Effect::Load { op, key }),
         }
     }
 

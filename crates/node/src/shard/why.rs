@@ -3,7 +3,7 @@
 
 use core::time::Duration;
 
-use super::{AfterDurable, Effect, Origin, Pending, Preference, Shard, emit};
+use super::{Effect, Origin, Pending, Preference, Shard};
 use crate::{Message, NodeId, Now, Op, Record, Response, StoredKey};
 
 /// What one replica said.
@@ -44,28 +44,19 @@ impl Shard {
         let op = self.ops.insert(Pending::Why(why));
         self.deadlines.add(now.elapsed, until, op);
         for replica in 0..replicas {
-            self.send_why(op, replica, out);
+            self.send_why(now, op, replica, out);
         }
         self.why_finish_if_complete(op, out);
     }
 
-    fn send_why(&mut self, op: Op, replica: usize, out: &mut impl Extend<Effect>) {
+    fn send_why(&mut self, now: Now, op: Op, replica: usize, out: &mut impl Extend<Effect>) {
         let Some(Pending::Why(why)) = self.ops.get_mut(op) else { return };
         let key = why.key.clone();
         if !why.place.is_me(replica) {
             let (node, tag) = why.place.address(replica);
             return self.ask(node, tag, Message::Read { op, key }, out);
         }
-        match self.overlay.newest(&key) {
-            Some(_) if self.log.failure().is_some() => {
-                self.why_answered(op, replica, Err("its store failed".to_owned()), out);
-            }
-            Some((record, seq)) => {
-                let record = record.clone();
-                self.when_durable(seq, AfterDurable::LocalRead { op, record });
-            }
-            None => emit(out, Effect::Load { op, key }),
-        }
+        self.read_here(now, op, key, out);
     }
 
     pub(super) fn why_reply(&mut self, node: NodeId, op: Op, record: Option<Record>, out: &mut impl Extend<Effect>) {

@@ -101,6 +101,26 @@ fn what_is_not_answered_in_time_is_indeterminate_if_it_writes() {
 }
 
 #[test]
+fn what_one_replica_rejects_is_asked_of_the_next_and_the_last_word_is_passed_on() {
+    let mut bench = Bench::node(5);
+    bench.ask(put("k", "v", Level::Quorum));
+    let reject = |op, why: &str| {
+        let failure = crate::Failure::new(FailureKind::Rejected, why);
+        Message::ForwardReply { op, response: Response::Failed(failure) }
+    };
+    let mut asked = Vec::new();
+    for why in ["its clock", "its disk", "its name"] {
+        let (nodes, op) = bench.asked();
+        assert_eq!((nodes.len(), bench.replies().len()), (1, 0));
+        asked.extend(&nodes);
+        bench.peer(nodes[0], reject(op, why));
+    }
+    asked.sort_unstable();
+    assert_eq!((asked, failure(&bench.reply()).message.as_str()), (vec![1, 2, 3], "its name"));
+    bench.assert_idle();
+}
+
+#[test]
 fn a_refusal_is_passed_on() {
     let (mut bench, node, op) = forwarded(put("k", "v", Level::Quorum));
     bench.refuse(node, op);
