@@ -278,4 +278,20 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn with_one_peer_left_a_mended_clock_is_seen_and_a_wrong_one_stays_wrong() {
+        for mended in [true, false] {
+            let mut clocks = heard(&[0, 0]);
+            assert!(clocks.judge(at(10, WALL + 60_000)).is_some());
+            for second in 1..60u64 {
+                let wrong = if mended && second >= 15 { 0 } else { 60_000 };
+                let now = at(second * 1000, WALL + second * 1000 + wrong);
+                clocks.hear(NodeId(0), WALL + second * 1000, now);
+                clocks.judge(now);
+            }
+            let wrong = if mended { 0 } else { 60_000 };
+            assert_eq!(clocks.judge(at(60_000, WALL + 60_000 + wrong)).is_none(), mended);
+        }
+    }
 }

@@ -444,3 +444,29 @@ fn only_so_many_changes_may_be_under_way() {
     });
     assert_eq!(refused.count(), 300 - 1 - 256);
 }
+
+#[test]
+fn a_founder_with_an_older_copy_that_starts_before_the_others_gives_no_number_twice() {
+    let mut bench = founded();
+    let left = bench.kill(1);
+    let (old, old_ceiling) = (left.disk.clone(), left.disk_ceiling);
+    bench.resume(1, left);
+    ask(&mut bench, 1, 1, create("carts", Mode::Causal));
+    bench.run(seconds(3));
+    bench.kill(1);
+    let (two, three) = (bench.kill(2), bench.kill(3));
+    let config = ControlConfig { saved: old, clock_floor: old_ceiling, ..newcomer(1) };
+    bench.start(ControlConfig { boot: 2, seeds: vec![], ..config });
+    bench.run(seconds(5));
+    ask(&mut bench, 1, 11, create("orders", Mode::Lww));
+    bench.run(seconds(1));
+    assert_eq!(outcome(&mut bench, 1, 11), None, "it is alone");
+    bench.start(again(2, &two));
+    bench.start(again(3, &three));
+    bench.run(seconds(10));
+    for n in 1..=3 {
+        let catalog = std::sync::Arc::clone(&bench.at(n).view().catalog);
+        assert_eq!(catalog.by_name("carts").map(|carts| (carts.id, carts.mode)), Some((KeyspaceId(2), Mode::Causal)));
+        assert!(catalog.by_name("orders").is_none_or(|orders| orders.id == KeyspaceId(3)), "n{n}");
+    }
+}
