@@ -67,19 +67,13 @@ async fn ask<T>(
             break;
         }
         let wait = if tour.has_next() { left / 2 } else { left };
-        let connect_by = now + wait.min(CONNECT_TIMEOUT);
-        let connected = match timeout_at(connect_by, node.endpoint().connect()).await {
-            Ok(connected) => connected.map_err(Failure::from),
-            Err(_) => Err(Failure::Unaccepted),
-        };
-        let channel = match connected {
-            Ok(channel) => channel,
-            Err(failure) => {
-                failures.add(unreachable(&node, failure));
+        let client = match connect(&node, now + wait.min(CONNECT_TIMEOUT)).await {
+            Ok(client) => client,
+            Err(error) => {
+                failures.add(error);
                 continue;
             }
         };
-        let client = AdminClient::new(channel).max_decoding_message_size(64 * 1024 * 1024);
         match timeout_at(now + wait, call(client)).await {
             Ok(Ok(answer)) => return Ok(answer.into_inner()),
             Ok(Err(status)) => failures.add(refused(&node, status)),
@@ -91,6 +85,16 @@ async fn ask<T>(
         }
     }
     Err(failures.into_error())
+}
+
+/// A connection of its own to a node's `Admin` service.
+pub(crate) async fn connect(node: &Node, by: Instant) -> Result<AdminClient<Channel>, Error> {
+    let connected = match timeout_at(by, node.endpoint().connect()).await {
+        Ok(connected) => connected.map_err(Failure::from),
+        Err(_) => Err(Failure::Unaccepted),
+    };
+    let channel = connected.map_err(|failure| unreachable(node, failure))?;
+    Ok(AdminClient::new(channel).max_decoding_message_size(64 * 1024 * 1024))
 }
 
 fn refused(node: &Node, status: Status) -> Error {

@@ -12,9 +12,9 @@ use tonic::{Code, Response, Status};
 use crate::convert::{millis, timeout_ms};
 use crate::error::Error;
 use crate::node::Node;
-use crate::perform::{Failures, plain, unreachable};
+use crate::perform::{Failures, plain};
 use crate::route::{Routes, Target};
-use crate::session::{CONNECT_TIMEOUT, Failure};
+use crate::session::CONNECT_TIMEOUT;
 use crate::{Client, Level, admin, level};
 
 /// How much longer than the request's own timeout an answer is awaited.
@@ -247,19 +247,15 @@ async fn change<T>(
             break;
         }
         let wait = if tour.has_next() { left / 2 } else { left };
-        let connected = match timeout_at(now + wait.min(CONNECT_TIMEOUT), node.endpoint().connect()).await {
-            Ok(connected) => connected.map_err(Failure::from),
-            Err(_) => Err(Failure::Unaccepted),
-        };
-        let channel = match connected {
-            Ok(channel) => channel,
-            Err(failure) => {
-                failures.add(unreachable(&node, failure));
+        let client = match admin::connect(&node, now + wait.min(CONNECT_TIMEOUT)).await {
+            Ok(client) => client,
+            Err(error) => {
+                failures.add(error);
                 continue;
             }
         };
         let left = deadline.saturating_duration_since(Instant::now());
-        match timeout_at(deadline + GRACE, call(AdminClient::new(channel), timeout_ms(left))).await {
+        match timeout_at(deadline + GRACE, call(client, timeout_ms(left))).await {
             Ok(Ok(answer)) => return Ok(answer.into_inner()),
             Ok(Err(status)) => match refused(&node, &status) {
                 rejected @ Error::Rejected { .. } => failures.add(rejected),
