@@ -213,3 +213,23 @@ fn an_older_copy_whose_peers_could_not_be_reached_at_its_start_is_in_doubt_when_
     bench.run(seconds(20));
     assert!(bench.at(2).view().fitness().in_doubt, "it would serve reads from an older copy");
 }
+
+#[test]
+fn a_process_that_has_not_compared_raises_no_ceiling() {
+    let mut bench = founded();
+    let left = bench.kill(2);
+    for n in [1, 3] {
+        bench.cut(2, n);
+        bench.cut(n, 2);
+    }
+    bench.run(seconds(30));
+    let before = left.disk_ceiling;
+    bench.start(again(2, &left));
+    for _ in 0..28 {
+        bench.run(Duration::from_millis(100));
+        let process = bench.at(2);
+        assert!(process.control.is_ready() || process.disk_ceiling == before, "what its peers remember may be higher");
+    }
+    bench.run(seconds(2));
+    assert!(bench.at(2).control.is_ready() && bench.at(2).disk_ceiling > before);
+}
