@@ -375,7 +375,10 @@ fn a_message_that_is_too_large_is_refused() {
         }
         let mut lane = PeerClient::new(channel(&peer).await).max_encoding_message_size(usize::MAX);
         let frame = v1::Frame {
-            message: Some(v1::frame::Message::Read(v1::Read { stored_key: vec![0; 9 << 20].into() })),
+            message: Some(v1::frame::Message::Read(v1::Read {
+                stored_key: vec![0; 9 << 20].into(),
+                ..v1::Read::default()
+            })),
             ..Default::default()
         };
         let request = introduced(
@@ -480,7 +483,8 @@ fn nonsense() -> Vec<v1::Frame> {
         let value = v1::ForwardedValue { record, context: garbage(6, 9).into(), as_of_ms: u64::MAX, replicas: None };
         Message::ForwardReply(v1::ForwardReply { outcome: Some(v1::forward_reply::Outcome::Value(value)) })
     };
-    let write = |stored_key, record, minted| Message::Write(v1::Write { stored_key, record, minted });
+    let write =
+        |stored_key, record, minted| Message::Write(v1::Write { stored_key, record, minted, ..v1::Write::default() });
     let messages = vec![
         write(key(), record(), Some(1)),
         write(key(), record(), Some(u64::MAX)),
@@ -490,9 +494,9 @@ fn nonsense() -> Vec<v1::Frame> {
         write(stored_key(0, 60_000, b"unknown partition"), record(), None),
         Message::Write(v1::Write::default()),
         Message::WriteReply(v1::WriteReply { timestamp: u64::MAX, actor: u64::MAX }),
-        Message::Read(v1::Read { stored_key: stored_key(0, 60_000, b"unknown partition") }),
-        Message::Read(v1::Read { stored_key: stored_key(u32::MAX, 1, b"unknown keyspace") }),
-        Message::Read(v1::Read { stored_key: key() }),
+        Message::Read(v1::Read { stored_key: stored_key(0, 60_000, b"unknown partition"), ..v1::Read::default() }),
+        Message::Read(v1::Read { stored_key: stored_key(u32::MAX, 1, b"unknown keyspace"), ..v1::Read::default() }),
+        Message::Read(v1::Read { stored_key: key(), ..v1::Read::default() }),
         Message::ReadReply(v1::ReadReply { record: Some(record()) }),
         Message::ReadReply(v1::ReadReply { record: None }),
         Message::Scan(v1::Scan {
@@ -500,16 +504,24 @@ fn nonsense() -> Vec<v1::Frame> {
             after_start: true,
             end: None,
             limit_bytes: u32::MAX,
+            ..v1::Scan::default()
         }),
         Message::Scan(v1::Scan {
             start: stored_key(0, 1, b"z"),
             after_start: true,
             end: Some(stored_key(0, 1, b"a")),
             limit_bytes: 0,
+            ..v1::Scan::default()
         }),
-        Message::Scan(v1::Scan { start: stored_key(0, 1, b"a"), after_start: false, end: None, limit_bytes: u32::MAX }),
+        Message::Scan(v1::Scan {
+            start: stored_key(0, 1, b"a"),
+            after_start: false,
+            end: None,
+            limit_bytes: u32::MAX,
+            checked: true,
+        }),
         Message::Scan(v1::Scan::default()),
-        Message::ScanReply(v1::ScanReply { rows: vec![row], more: true }),
+        Message::ScanReply(v1::ScanReply { rows: vec![row], more: true, digest: "short".into() }),
         forward(None),
         forward(Some(Operation::Put(put))),
         forward(Some(Operation::Put(v1::PutRequest::default()))),

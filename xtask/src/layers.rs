@@ -13,6 +13,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("kvorum-vclock", &[]),
     ("kvorum-quorum", &[]),
     ("kvorum-gossip", &[]),
+    ("kvorum-hints", &[]),
     ("kvorum-history", &[]),
     ("kvorum-lsm", &[]),
     // Plain protobuf types; conversions live in the shells.
@@ -45,7 +46,7 @@ const TABLE: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
-const CONCEPTS: &[&str] = &["kvorum-ring", "kvorum-vclock", "kvorum-quorum", "kvorum-gossip"];
+const CONCEPTS: &[&str] = &["kvorum-ring", "kvorum-vclock", "kvorum-quorum", "kvorum-gossip", "kvorum-hints"];
 
 #[derive(Deserialize)]
 struct Metadata {

@@ -37,8 +37,8 @@ enum Task {
 }
 
 /// The publishable crates that stand alone, and so build from their package before anything is published.
-const STANDALONE: [&str; 6] =
-    ["kvorum-ring", "kvorum-vclock", "kvorum-quorum", "kvorum-gossip", "kvorum-history", "kvorum-lsm"];
+const STANDALONE: [&str; 7] =
+    ["kvorum-ring", "kvorum-vclock", "kvorum-quorum", "kvorum-gossip", "kvorum-hints", "kvorum-history", "kvorum-lsm"];
 
 fn main() -> Result<()> {
     let root = root()?;

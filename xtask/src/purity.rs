@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result, bail};
 
-const PURE: [&str; 7] = ["ring", "vclock", "quorum", "gossip", "history", "node", "sim"];
+const PURE: [&str; 8] = ["ring", "vclock", "quorum", "gossip", "hints", "history", "node", "sim"];
 
 pub(crate) fn check(root: &Path) -> Result<()> {
     let read = |name: &str, file: &str| {

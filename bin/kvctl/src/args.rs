@@ -1,20 +1,20 @@
-//! Owns the command line: names, flags, help, and their validated values. What a command does with
-//! them is in the command's own file.
+//! Owns the command line: names, help, and what holds for every command. The flags of each are in `args/options.rs`; what a
+//! command does with them is in the command's own file.
+
+mod options;
 
 use std::ffi::OsString;
-use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::error::ErrorKind;
 use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use kvorum_client::{Bytes, Level, Retry};
+use kvorum_client::{Bytes, Retry};
+
+pub(crate) use options::{Counting, DelArgs, ExportArgs, GetArgs, ImportArgs, PutArgs, ScanArgs};
 
 use crate::duration;
 use crate::exit::Failure;
-use crate::format::Format;
 use crate::keyspace::KeyspaceCommand;
-use crate::token;
 
 /// Reads and writes keys, imports and exports, and shows a cluster to its operators.
 #[derive(Debug, Parser)]
@@ -75,26 +75,47 @@ pub(crate) enum Command {
   kvctl put user:1 Ada
   kvctl put code:17 839201 --ttl 10m
   kvctl put config - -w all < config.json      the value from standard input
+  kvctl put balance:1 500 --strict             only the key's own replicas count
+  kvctl put balance:1 500 --retry              again if it may not be applied
   kvctl put cart milk -k carts --context AQAAAAIB...   replaces what that get saw
-  kvctl put -- -key -value                     what begins with a dash")]
+  kvctl put -- -key -value                     what begins with a dash
+
+--sloppy, which holds unless the keyspace says otherwise: where too few replicas
+can be reached, other nodes stand in for them. So writes are taken whatever
+fails, and what R + W > N promises does not hold meanwhile; a note tells when a
+stand-in answered. --strict: only replicas count, and a read returns only what
+as many replicas as a write needs durably hold.
+
+A write that the node may or may not have finished is an error, unless --retry
+is given: then it is asked for again, under one number, so that it takes effect
+at most once. When the nodes cannot tell, it stays an error.")]
     Put(PutArgs),
     /// Read a key
     #[command(after_help = "Examples:
   kvctl get user:1
   kvctl get user:1 -r all -o json
+  kvctl get balance:1 --strict                 what replicas hold, or an error
+  kvctl get cart --sloppy                      what can be had, of stand-ins too
   kvctl put cart milk -k carts --context \"$(kvctl get cart -k carts --show-context)\"
 
 Concurrent values of a causal keyspace are printed one to a line. A put with the
-context of this get replaces them. Exits with 1 when the key does not exist.")]
+context of this get replaces them. Exits with 1 when the key does not exist.
+
+--sloppy, which holds unless the keyspace says otherwise: where too few replicas
+can be reached, other nodes that stand in for them tell what they keep, and what
+R + W > N promises does not hold meanwhile; a note tells when one answered.
+--strict: only replicas count, and a read returns only what as many replicas as
+a write needs durably hold.")]
     Get(GetArgs),
     /// Delete a key
     #[command(after_help = "Examples:
   kvctl del user:1
   kvctl del user:1 -w all
+  kvctl del user:1 --strict --retry
   kvctl del cart -k carts --context AQAAAAIB...        deletes what that get saw
 
 In a causal keyspace, without --context, the key is read first, and what that
-read has seen is deleted.")]
+read has seen is deleted. --strict, --sloppy and --retry are those of put.")]
     Del(DelArgs),
     /// List keys and values
     #[command(after_help = "Examples:
@@ -177,6 +198,15 @@ absorbed everything.")]
         /// The key
         key: OsString,
     },
+    /// Show what nodes keep for others that were away
+    #[command(after_help = "Examples:
+  kvctl hints
+  kvctl hints -o json
+
+A node that stands in for another keeps what that one missed, as hints, until it
+is back and has taken them. Every member is asked; who does not answer is named
+on standard error, and the exit code is 3 if the member is up.")]
+    Hints,
     /// Print the completion script of a shell
     #[command(after_help = "Examples:
   kvctl completions bash > /etc/bash_completion.d/kvctl
@@ -187,114 +217,6 @@ absorbed everything.")]
     },
 }
 
-#[derive(Debug, clap::Args)]
-pub(crate) struct PutArgs {
-    /// The key
-    pub(crate) key: OsString,
-    /// The value; - reads it from standard input
-    #[arg(allow_negative_numbers = true)]
-    pub(crate) value: OsString,
-    /// How long it lives, such as 500ms 30s 5m 2h
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse_positive)]
-    pub(crate) ttl: Option<Duration>,
-    /// It lives for ever, whatever lifetime the keyspace gives
-    #[arg(long, conflicts_with = "ttl")]
-    pub(crate) no_ttl: bool,
-    /// Replace what the get has seen that showed this
-    #[arg(long, value_name = "CONTEXT", value_parser = token::parse)]
-    pub(crate) context: Option<Bytes>,
-    /// How many replicas must hold it: one two three quorum all local_quorum each_quorum or a number
-    #[arg(short, long = "write-level", value_name = "LEVEL")]
-    pub(crate) write: Option<Level>,
-    #[command(flatten)]
-    pub(crate) counting: Counting,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct GetArgs {
-    /// The key
-    pub(crate) key: OsString,
-    /// Print what this get has seen, for the --context of a put or del, and not the values
-    #[arg(long)]
-    pub(crate) show_context: bool,
-    /// How many replicas must answer: one two three quorum all local_quorum each_quorum or a number
-    #[arg(short, long = "read-level", value_name = "LEVEL")]
-    pub(crate) read: Option<Level>,
-    #[command(flatten)]
-    pub(crate) counting: Counting,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct DelArgs {
-    /// The key
-    pub(crate) key: OsString,
-    /// Delete what the get has seen that showed this
-    #[arg(long, value_name = "CONTEXT", value_parser = token::parse)]
-    pub(crate) context: Option<Bytes>,
-    /// How many replicas must hold the deletion
-    #[arg(short, long = "write-level", value_name = "LEVEL")]
-    pub(crate) write: Option<Level>,
-    #[command(flatten)]
-    pub(crate) counting: Counting,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct ScanArgs {
-    /// Only keys that begin with this; any bytes
-    #[arg(long, value_name = "PREFIX")]
-    pub(crate) prefix: Option<OsString>,
-    /// At most so many keys
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) limit: Option<u64>,
-    /// Leave the values away
-    #[arg(long)]
-    pub(crate) keys_only: bool,
-    /// How many replicas must answer for each partition
-    #[arg(short, long = "read-level", value_name = "LEVEL")]
-    pub(crate) read: Option<Level>,
-}
-
-/// Which replicas count.
-#[derive(Debug, clap::Args)]
-pub(crate) struct Counting {
-    /// Only the key's own replicas count, never stand-ins; this is what holds without it too
-    #[arg(long, conflicts_with = "sloppy")]
-    pub(crate) strict: bool,
-    /// Stand-ins count while replicas are down; refused, since no stand-ins exist yet
-    #[arg(long)]
-    pub(crate) sloppy: bool,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct ImportArgs {
-    /// The file; - is standard input
-    pub(crate) file: PathBuf,
-    /// How many replicas must hold each pair
-    #[arg(short, long = "write-level", value_name = "LEVEL")]
-    pub(crate) write: Option<Level>,
-    /// By default jsonl for files of that name, tsv for others
-    #[arg(long, value_enum)]
-    pub(crate) format: Option<Format>,
-    /// Skip the lines before this one
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) from_line: u64,
-}
-
-#[derive(Debug, clap::Args)]
-pub(crate) struct ExportArgs {
-    /// The file; - or nothing is standard output
-    pub(crate) file: Option<PathBuf>,
-    /// How many replicas must answer for each partition
-    #[arg(short, long = "read-level", value_name = "LEVEL")]
-    pub(crate) read: Option<Level>,
-    /// By default jsonl for files of that name, tsv for others
-    #[arg(long, value_enum)]
-    pub(crate) format: Option<Format>,
-    /// Go on with an export to the same file that broke, if there is one
-    #[arg(long, requires = "file")]
-    pub(crate) resume: bool,
-}
-
 impl Command {
     /// Somebody waits for a single request; a bulk command rather rides over a disturbance.
     pub(crate) fn retry(&self) -> Retry {
@@ -303,22 +225,19 @@ impl Command {
             _ => Retry::OnceAround,
         }
     }
+
+    /// Whether a write that may or may not be applied is asked for again.
+    pub(crate) fn retry_indeterminate(&self) -> bool {
+        match self {
+            Command::Put(put) => put.retry,
+            Command::Del(del) => del.retry,
+            _ => false,
+        }
+    }
 }
 
 pub(crate) fn parse(args: impl Iterator<Item = OsString>) -> Result<Args, clap::Error> {
-    let args = Args::try_parse_from(args)?;
-    match &args.command {
-        Command::Put(PutArgs { counting, .. })
-        | Command::Get(GetArgs { counting, .. })
-        | Command::Del(DelArgs { counting, .. })
-            if counting.sloppy =>
-        {
-            let message =
-                "--sloppy cannot be kept: no stand-ins exist yet, only the key's own replicas count; leave it away";
-            Err(clap::Error::raw(ErrorKind::InvalidValue, message))
-        }
-        _ => Ok(args),
-    }
+    Args::try_parse_from(args)
 }
 
 /// An argument as the bytes that were typed.
@@ -333,79 +252,4 @@ pub(crate) fn completions(shell: Shell) -> Result<(), Failure> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn parse(line: &str) -> Result<Args, clap::Error> {
-        super::parse(line.split(' ').map(OsString::from))
-    }
-
-    #[test]
-    fn the_definition_is_consistent() {
-        Args::command().debug_assert();
-    }
-
-    #[test]
-    fn global_flags_stand_before_or_after_the_command() {
-        let flags = "-e a:1,b:2 -k sessions -o json --timeout 300ms";
-        for line in [format!("kvctl {flags} get key"), format!("kvctl get key {flags}")] {
-            let global = parse(&line).unwrap().global;
-            assert_eq!(global.endpoints, ["a:1", "b:2"]);
-            assert_eq!((global.keyspace.as_str(), global.output), ("sessions", Output::Json));
-            assert_eq!(global.timeout, Duration::from_millis(300));
-        }
-    }
-
-    #[test]
-    fn values_may_be_negative_numbers_or_a_dash() {
-        for value in ["-5", "-", "-1.5"] {
-            let args = parse(&format!("kvctl put key {value} -w all")).unwrap();
-            let Command::Put(put) = args.command else { panic!("{args:?}") };
-            assert_eq!((put.value, put.write), (value.into(), Some(Level::All)));
-        }
-    }
-
-    #[test]
-    fn what_makes_no_sense_is_refused() {
-        for line in [
-            "kvctl",
-            "kvctl frob",
-            "kvctl get",
-            "kvctl get a b",
-            "kvctl get a -r most",
-            "kvctl get a -r 65",
-            "kvctl put a b --ttl 0s",
-            "kvctl put a b --ttl 5",
-            "kvctl status --timeout 5x",
-            "kvctl import f --from-line 0",
-            "kvctl import f --format csv",
-            "kvctl export --resume",
-            "kvctl scan prefix",
-            "kvctl scan --limit 0",
-            "kvctl scan --limit -1",
-            "kvctl scan -r most",
-            "kvctl get a --strict --sloppy",
-        ] {
-            assert!(parse(line).is_err(), "{line}");
-        }
-    }
-
-    #[test]
-    fn strict_is_what_holds_and_sloppy_is_refused_until_there_are_stand_ins() {
-        for command in ["put a b", "get a", "del a"] {
-            assert!(parse(&format!("kvctl {command} --strict")).is_ok(), "{command}");
-            let refused = parse(&format!("kvctl {command} --sloppy")).unwrap_err();
-            assert!(refused.to_string().contains("no stand-ins exist yet"), "{refused}");
-        }
-        assert!(parse("kvctl scan --sloppy").is_err());
-    }
-
-    #[test]
-    fn a_prefix_may_be_any_bytes() {
-        use std::os::unix::ffi::OsStringExt;
-        let line = ["kvctl", "scan", "--prefix"].map(OsString::from).into_iter();
-        let args = super::parse(line.chain([OsString::from_vec(b"\xff\n".to_vec())])).unwrap();
-        let Command::Scan(scan) = args.command else { panic!("{args:?}") };
-        assert_eq!(bytes(scan.prefix.unwrap()), b"\xff\n"[..]);
-    }
-}
+mod tests;

@@ -186,7 +186,7 @@ mod tests {
             "kvctl get a b",
             "kvctl get a --frob",
             "kvctl get a -r most",
-            "kvctl get a --sloppy",
+            "kvctl get a --retry",
             "kvctl put a b --ttl",
             "kvctl put a b --strict --sloppy",
             "kvctl scan --limit 0",

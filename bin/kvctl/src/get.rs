@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::args::{self, GetArgs};
 use crate::exit::{Exit, Failure, complain};
-use crate::output::{JsonKey, JsonReplicas, JsonValue, print, print_json, quoted, unix_ms};
+use crate::output::{JsonKey, JsonReplicas, JsonValue, note_stand_in, print, print_json, quoted, unix_ms};
 use crate::target::Target;
 use crate::token;
 
@@ -22,7 +22,7 @@ struct JsonGot {
 
 pub(crate) async fn run(target: &Target, get: GetArgs) -> Result<(), Failure> {
     let key = args::bytes(get.key);
-    let options = GetOptions::new().level(get.read);
+    let options = GetOptions::new().level(get.read).consistency(get.counting.consistency());
     let got = target.client.get_with(key.clone(), &options).await;
     let got = got.map_err(|error| Failure::of(&target.doing("get", &key, "from"), &error))?;
     if get.show_context {
@@ -33,8 +33,9 @@ pub(crate) async fn run(target: &Target, get: GetArgs) -> Result<(), Failure> {
     let found = !got.versions.is_empty();
     if target.wants_json() {
         print_json(&json(&key, got, unix_ms()))?;
-    } else if found {
+    } else {
         print(&lines(&got))?;
+        note_stand_in(&got.replicas);
         if got.versions.len() > 1 {
             let (count, context) = (got.versions.len(), token::encode(&got.context).unwrap_or_default());
             complain(&format!(

@@ -1,7 +1,7 @@
 //! `kvctl import`: a file of pairs, many puts in flight. How a line is written is in `format.rs`.
 //!
 //! Lines are stored in any order, but those of one key one after the other, so that the last wins. A
-//! put in doubt is tried again: the same pair once more does no harm.
+//! put that fails for now, or is in doubt, is tried again: the same pair once more does no harm.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -28,8 +28,9 @@ const MAX_BYTES_IN_FLIGHT: usize = 8 * 1024 * 1024;
 /// Lines are handed from the reading thread in groups of so many, or of so many bytes.
 const GROUP_LINES: usize = 128;
 const GROUP_BYTES: u64 = 256 * 1024;
-/// Before a put in doubt is tried again.
+/// Before a put that failed or is in doubt is tried again, at first and at most.
 const PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// One line read.
 struct Entry {
@@ -227,16 +228,23 @@ impl Import<'_> {
     }
 }
 
-/// One put, tried again within the timeout even when in doubt.
+/// One put, tried again within the timeout even when in doubt. The client's own retries are few for so many puts in flight;
+/// these come after growing pauses, so that a cluster in trouble gets fewer of them and not more.
 async fn store(client: &Client, pair: Pair, options: PutOptions, timeout: Duration) -> Result<(), Error> {
     let deadline = Instant::now() + timeout;
     let mut left = timeout;
+    let mut pause = PAUSE;
     loop {
         let options = options.clone().timeout(left);
         let result = client.put_with(pair.key.clone(), pair.value.clone(), &options).await;
-        left = deadline.saturating_duration_since(Instant::now()).saturating_sub(PAUSE);
+        left = deadline.saturating_duration_since(Instant::now()).saturating_sub(pause);
         match result {
-            Err(Error::Indeterminate { .. }) if left.as_millis() > 0 => tokio::time::sleep(PAUSE).await,
+            Err(Error::Indeterminate { .. } | Error::Rejected { .. } | Error::Overloaded { .. })
+                if left.as_millis() > 0 =>
+            {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
             result => return result.map(|_| ()),
         }
     }

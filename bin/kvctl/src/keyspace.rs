@@ -33,6 +33,7 @@ struct JsonKeyspace {
     min_write: u32,
     /// Null: for ever.
     ttl_ms: Option<u64>,
+    consistency: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -137,6 +138,7 @@ fn json(keyspace: Keyspace) -> JsonKeyspace {
         min_read: keyspace.min_read,
         min_write: keyspace.min_write,
         ttl_ms: keyspace.ttl.map(|ttl| u64::try_from(ttl.as_millis()).unwrap_or(u64::MAX)),
+        consistency: keyspace.consistency.to_string(),
     }
 }
 
@@ -159,6 +161,7 @@ fn table(keyspaces: &[Keyspace]) -> String {
         ("MIN R", Align::Right),
         ("MIN W", Align::Right),
         ("TTL", Align::Left),
+        ("CONSISTENCY", Align::Left),
     ]);
     for keyspace in keyspaces {
         table.row([
@@ -171,6 +174,7 @@ fn table(keyspaces: &[Keyspace]) -> String {
             Cell::from(keyspace.min_read),
             Cell::from(keyspace.min_write),
             Cell::from(lifetime(keyspace.ttl)),
+            Cell::from(keyspace.consistency),
         ]);
     }
     table.render(false)
@@ -178,7 +182,7 @@ fn table(keyspaces: &[Keyspace]) -> String {
 
 fn lines(keyspace: &Keyspace) -> String {
     format!(
-        "name         {}\nid           {}\nmode         {}\nreplication  {}\nread         {}\nwrite        {}\nmin r        {}\nmin w        {}\nttl          {}\n",
+        "name         {}\nid           {}\nmode         {}\nreplication  {}\nread         {}\nwrite        {}\nmin r        {}\nmin w        {}\nttl          {}\nconsistency  {}\n",
         one_line(&keyspace.name),
         keyspace.id,
         one_line(&keyspace.mode),
@@ -188,11 +192,14 @@ fn lines(keyspace: &Keyspace) -> String {
         keyspace.min_read,
         keyspace.min_write,
         lifetime(keyspace.ttl),
+        keyspace.consistency,
     )
 }
 
 #[cfg(test)]
 mod tests {
+    use kvorum_client::Consistency;
+
     use super::*;
 
     fn carts() -> Keyspace {
@@ -206,6 +213,7 @@ mod tests {
             min_read: 1,
             min_write: 2,
             ttl: Some(Duration::from_secs(5400)),
+            consistency: Consistency::Strict,
         }
     }
 
@@ -215,7 +223,7 @@ mod tests {
         let text = serde_json::to_string(&json_list(all)).unwrap();
         let carts = concat!(
             r#"{"name":"carts","id":2,"mode":"causal","replication":"3","read":null,"write":"all","#,
-            r#""min_read":1,"min_write":2,"ttl_ms":5400000}"#
+            r#""min_read":1,"min_write":2,"ttl_ms":5400000,"consistency":"strict"}"#
         );
         assert_eq!(text, format!(r#"{{"keyspaces":[{carts}],"version":4}}"#));
     }
@@ -223,14 +231,14 @@ mod tests {
     #[test]
     fn people_see_aligned_text() {
         let mut plain = Keyspace { name: "default".into(), id: 1, mode: "lww".into(), ..carts() };
-        (plain.write, plain.ttl) = (None, None);
+        (plain.write, plain.ttl, plain.consistency) = (None, None, Consistency::Sloppy);
         let text = table(&[plain, carts()]);
         let expected = concat!(
-            "NAME     ID  MODE    REPLICATION  READ     WRITE    MIN R  MIN W  TTL\n",
-            "default   1  lww     3            default  default      1      2  none\n",
-            "carts     2  causal  3            default  all          1      2  1h 30m\n",
+            "NAME     ID  MODE    REPLICATION  READ     WRITE    MIN R  MIN W  TTL     CONSISTENCY\n",
+            "default   1  lww     3            default  default      1      2  none    sloppy\n",
+            "carts     2  causal  3            default  all          1      2  1h 30m  strict\n",
         );
         assert_eq!(text, expected);
-        assert!(lines(&carts()).ends_with("min w        2\nttl          1h 30m\n"));
+        assert!(lines(&carts()).ends_with("min w        2\nttl          1h 30m\nconsistency  strict\n"));
     }
 }

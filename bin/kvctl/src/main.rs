@@ -8,6 +8,7 @@ mod exit;
 mod export;
 mod format;
 mod get;
+mod hints;
 mod import;
 mod keyspace;
 mod lines;
@@ -49,7 +50,7 @@ fn run(args: Args) -> Result<(), Failure> {
 }
 
 async fn command(args: Args) -> Result<(), Failure> {
-    let target = Target::new(args.global, args.command.retry())?;
+    let target = Target::new(args.global, args.command.retry(), args.command.retry_indeterminate())?;
     match args.command {
         Command::Put(put) => put::run(&target, put).await,
         Command::Get(get) => get::run(&target, get).await,
@@ -61,6 +62,7 @@ async fn command(args: Args) -> Result<(), Failure> {
         Command::Status => status::run(&target).await,
         Command::Ring { key } => ring::run(&target, key).await,
         Command::Why { key } => why::run(&target, key).await,
+        Command::Hints => hints::run(&target).await,
         Command::Completions { .. } => unreachable!("completions need no cluster"),
     }
 }

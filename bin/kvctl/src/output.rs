@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use kvorum_client::{Replicas, Version, Written};
 use serde::Serialize;
 
-use crate::exit::Failure;
+use crate::exit::{Failure, complain};
 
 /// Writes to standard output, all of it.
 pub(crate) fn print(bytes: &[u8]) -> Result<(), Failure> {
@@ -161,7 +161,18 @@ pub(crate) fn print_written(json: bool, write: Write, key: &[u8], written: &Writ
     let done = if write == Write::Stored { "stored" } else { "deleted" };
     let stand_in = if sloppy { ", a stand-in among them" } else { "" };
     let noun = if answered == 1 { "replica" } else { "replicas" };
-    print(format!("{done} ({answered} {noun}{stand_in}, {wanted} wanted)\n").as_bytes())
+    print(format!("{done} ({answered} {noun}{stand_in}, {wanted} wanted)\n").as_bytes())?;
+    note_stand_in(&written.replicas);
+    Ok(())
+}
+
+/// Tells people when an answer lies outside of what R + W > N promises.
+pub(crate) fn note_stand_in(replicas: &Replicas) {
+    stand_in_note(replicas).into_iter().for_each(complain);
+}
+
+fn stand_in_note(replicas: &Replicas) -> Option<&'static str> {
+    replicas.sloppy.then_some("note: a stand-in answered for a replica that is away")
 }
 
 /// A key in a sentence: what is not UTF-8 is escaped, and the long is cut.
@@ -285,51 +296,4 @@ pub(crate) fn takes_colour() -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn sizes_are_for_people() {
-        let cases = [
-            (0, "0 B"),
-            (999, "999 B"),
-            (1000, "1.0 kB"),
-            (13_585_385, "13.6 MB"),
-            (999_949, "999.9 kB"),
-            (999_950, "1.0 MB"),
-            (u64::MAX, "18.4 EB"),
-        ];
-        for (bytes, text) in cases {
-            assert_eq!(size(bytes), text);
-        }
-    }
-
-    #[test]
-    fn ages_are_for_people() {
-        let cases = [(3, "3 ms"), (2100, "2.1 s"), (300_000, "5 min"), (86_400_000, "24 h")];
-        for (milliseconds, text) in cases {
-            assert_eq!(age(milliseconds), text);
-        }
-    }
-
-    #[test]
-    fn columns_are_aligned_and_colours_do_not_shift_them() {
-        let mut table = Table::new([("NAME", Align::Left), ("STATE", Align::Left), ("DATA", Align::Right)]);
-        table.row([Cell::from("n1"), Cell::coloured("up", Colour::Green), Cell::from(7)]);
-        table.row([Cell::from("längst"), Cell::coloured("down", Colour::Red), Cell::from(12345)]);
-        let plain = "NAME    STATE   DATA\nn1      up         7\nlängst  down   12345\n";
-        assert_eq!(table.render(false), plain);
-        let coloured = table.render(true);
-        assert!(coloured.contains("\u{1b}[31mdown\u{1b}[0m"));
-        let without =
-            ["\u{1b}[31m", "\u{1b}[32m", "\u{1b}[0m"].iter().fold(coloured, |text, code| text.replace(code, ""));
-        assert_eq!(without, plain);
-    }
-
-    #[test]
-    fn a_key_in_a_sentence_is_short_and_readable() {
-        assert_eq!(quoted(b"user:1"), "`user:1`");
-        assert_eq!(quoted(b"\xff\x00a"), "`\\xff\\x00a`");
-        assert_eq!(quoted(&[b'k'; 61]), format!("`{}`...", "k".repeat(60)));
-    }
-}
+mod tests;

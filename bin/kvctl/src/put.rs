@@ -16,6 +16,7 @@ pub(crate) async fn run(target: &Target, put: PutArgs) -> Result<(), Failure> {
     let key = args::bytes(put.key);
     let value = if put.value == "-" { read_stdin().await? } else { args::bytes(put.value) };
     let options = PutOptions::new().level(put.write).ttl(put.ttl).context(put.context.unwrap_or_default());
+    let options = options.consistency(put.counting.consistency());
     let options = if put.no_ttl { options.forever() } else { options };
     let written = target.client.put_with(key.clone(), value, &options).await;
     let written = written.map_err(|error| Failure::of(&target.doing("put", &key, "through"), &error))?;

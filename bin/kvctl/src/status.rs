@@ -33,6 +33,8 @@ struct JsonMember {
     bytes: u64,
     heartbeat_age_ms: Option<u64>,
     in_doubt: bool,
+    pulled: u32,
+    to_pull: u32,
 }
 
 pub(crate) async fn run(target: &Target) -> Result<(), Failure> {
@@ -56,6 +58,8 @@ fn json(status: Status) -> JsonStatus {
         bytes: member.bytes,
         heartbeat_age_ms: member.heartbeat_age_ms,
         in_doubt: member.in_doubt,
+        pulled: member.pulled,
+        to_pull: member.to_pull,
     };
     JsonStatus {
         cluster: status.cluster,
@@ -108,6 +112,10 @@ fn text(status: &Status, in_colour: bool) -> String {
     let node = format!("as {} sees it, version {}", status.answered_by, status.version);
     let mut text =
         format!("{}\n{}", one_line(&format!("cluster {cluster}, {layout}, {node}")), table.render(in_colour));
+    for member in status.members.iter().filter(|member| member.in_doubt && member.to_pull > 0) {
+        let Member { name, pulled, to_pull, .. } = member;
+        text += &format!("{} in doubt, pulled {pulled} of {to_pull} partitions\n", one_line(name));
+    }
     for warning in &status.warnings {
         text += &format!("warning: {}\n", one_line(warning));
     }
@@ -140,6 +148,8 @@ mod tests {
             bytes: 13_585_385,
             heartbeat_age_ms,
             in_doubt: name == "n2",
+            pulled: 0,
+            to_pull: 0,
         };
         Status {
             cluster: "c0ffee".into(),
@@ -161,7 +171,8 @@ mod tests {
             assert!(value.get(field).is_some(), "{field}");
         }
         let member = value["members"][1].as_object().unwrap();
-        let fields = "name id client peer dc rack weight state partitions bytes heartbeat_age_ms in_doubt";
+        let fields =
+            "name id client peer dc rack weight state partitions bytes heartbeat_age_ms in_doubt pulled to_pull";
         for field in fields.split(' ') {
             assert!(member.contains_key(field), "{field}");
         }
@@ -179,5 +190,18 @@ mod tests {
         assert!(lines[2].starts_with("n1    up") && lines[2].contains("13.6 MB     120 ms"), "{text}");
         assert!(lines[3].contains("never"), "{text}");
         assert_eq!(lines[4], "warning: partition 3 has 1 replica of 2");
+    }
+
+    #[test]
+    fn how_far_a_member_in_doubt_has_come_is_shown_and_only_then() {
+        let mut status = status();
+        for member in &mut status.members {
+            (member.pulled, member.to_pull) = (37, 256);
+        }
+        let text = text(&status, false);
+        let told: Vec<&str> = text.lines().filter(|line| line.contains("pulled")).collect();
+        assert_eq!(told, ["n2 in doubt, pulled 37 of 256 partitions"]);
+        let value = serde_json::to_value(json(status)).unwrap();
+        assert_eq!((&value["members"][1]["pulled"], &value["members"][1]["to_pull"]), (&37.into(), &256.into()));
     }
 }

@@ -19,11 +19,11 @@ pub(crate) struct Target {
 impl Target {
     /// Nothing is sent yet. Only the named nodes are used, so that what is said to come from a node
     /// does.
-    pub(crate) fn new(global: Global, retry: Retry) -> Result<Target, Failure> {
+    pub(crate) fn new(global: Global, retry: Retry, retry_indeterminate: bool) -> Result<Target, Failure> {
         let Global { endpoints, keyspace, output, timeout } = global;
         let names = endpoints.join(",");
         let config = Config::new(endpoints).route(Route::Endpoints).retry(retry).timeout(timeout);
-        let client = Client::lazy(config.keyspace(keyspace.clone()));
+        let client = Client::lazy(config.retry_indeterminate(retry_indeterminate).keyspace(keyspace.clone()));
         let client = client.map_err(|error| Failure::of(&format!("use endpoint `{names}`"), &error))?;
         Ok(Target { client, endpoints: names, keyspace, output, timeout })
     }

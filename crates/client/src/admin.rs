@@ -1,22 +1,23 @@
 //! Owns the calls about the cluster itself: unary, rare, each on a connection of its own. They are
-//! reads: each known node is asked once, until one answers.
+//! reads: each known node is asked once, until one answers; or, where the answer is about a node, that node alone.
 
 use core::time::Duration;
 
 use bytes::Bytes;
 use kvorum_wire::v1::admin_client::AdminClient;
 use kvorum_wire::v1::{
-    ListKeyspacesRequest, ListKeyspacesResponse, RingRequest, RingResponse, StatusRequest, StatusResponse,
-    TopologyRequest, TopologyResponse, WhyRequest, WhyResponse,
+    HintsRequest, HintsResponse, ListKeyspacesRequest, ListKeyspacesResponse, RingRequest, RingResponse, StatusRequest,
+    StatusResponse, TopologyRequest, TopologyResponse, WhyRequest, WhyResponse,
 };
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 use tonic::transport::Channel;
 use tonic::{Code, Response, Status};
 
 use crate::convert::timeout_ms;
 use crate::error::{Error, Outcome};
+use crate::failures::{Failures, plain, unreachable};
 use crate::node::Node;
-use crate::perform::{Failures, plain, unreachable};
 use crate::route::{Routes, Target};
 use crate::session::{CONNECT_TIMEOUT, Failure};
 
@@ -52,6 +53,14 @@ pub(crate) async fn keyspaces(routes: &Routes, timeout: Duration) -> Result<List
     ask(routes, timeout, call).await
 }
 
+/// What this one node keeps for others.
+pub(crate) async fn hints(node: &Node, deadline: Instant) -> Result<HintsResponse, Error> {
+    let now = Instant::now();
+    let mut client = connect(node, deadline.min(now + CONNECT_TIMEOUT)).await?;
+    let answer = timeout_at(deadline, client.hints(HintsRequest {})).await;
+    understand(node, deadline.saturating_duration_since(now), answer)
+}
+
 async fn ask<T>(
     routes: &Routes,
     timeout: Duration,
@@ -67,24 +76,33 @@ async fn ask<T>(
             break;
         }
         let wait = if tour.has_next() { left / 2 } else { left };
-        let client = match connect(&node, now + wait.min(CONNECT_TIMEOUT)).await {
-            Ok(client) => client,
-            Err(error) => {
-                failures.add(error);
-                continue;
-            }
+        let told = match connect(&node, now + wait.min(CONNECT_TIMEOUT)).await {
+            Ok(client) => understand(&node, wait, timeout_at(now + wait, call(client)).await),
+            Err(error) => Err(error),
         };
-        match timeout_at(now + wait, call(client)).await {
-            Ok(Ok(answer)) => return Ok(answer.into_inner()),
-            Ok(Err(status)) => failures.add(refused(&node, status)),
-            Err(_) => {
-                node.avoid();
-                let message = format!("no word from it within {wait:.1?}");
-                failures.add(Error::TimedOut { endpoint: node.address().into(), message });
-            }
+        match told {
+            Ok(answer) => return Ok(answer),
+            Err(error) => failures.add(error),
         }
     }
     Err(failures.into_error())
+}
+
+/// What a node has answered within `wait`, if it has.
+fn understand<T>(
+    node: &Node,
+    wait: Duration,
+    answer: Result<Result<Response<T>, Status>, Elapsed>,
+) -> Result<T, Error> {
+    match answer {
+        Ok(Ok(answer)) => Ok(answer.into_inner()),
+        Ok(Err(status)) => Err(refused(node, status)),
+        Err(_) => {
+            node.avoid();
+            let message = format!("no word from it within {wait:.1?}");
+            Err(Error::TimedOut { endpoint: node.address().into(), message })
+        }
+    }
 }
 
 /// A connection of its own to a node's `Admin` service.
@@ -93,7 +111,7 @@ pub(crate) async fn connect(node: &Node, by: Instant) -> Result<AdminClient<Chan
         Ok(connected) => connected.map_err(Failure::from),
         Err(_) => Err(Failure::Unaccepted),
     };
-    let channel = connected.map_err(|failure| unreachable(node, failure))?;
+    let channel = connected.map_err(|failure| unreachable(node.address(), failure))?;
     Ok(AdminClient::new(channel).max_decoding_message_size(64 * 1024 * 1024))
 }
 
@@ -110,6 +128,6 @@ fn refused(node: &Node, status: Status) -> Error {
             Error::Protocol { endpoint, message: "it knows no such call: is it a kvorum node?".into() }
         }
         // The connection broke, or something between here and there did.
-        _ => unreachable(node, Failure::from(status)),
+        _ => unreachable(node.address(), Failure::from(status)),
     }
 }

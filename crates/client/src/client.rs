@@ -9,17 +9,19 @@ use kvorum_wire::v1;
 use kvorum_wire::v1::request::Operation;
 use kvorum_wire::v1::response::Result as Answer;
 use tokio::task::AbortHandle;
+use tokio::time::Instant;
 
-use crate::config::check_timeout;
+use crate::budget::Budget;
+use crate::config::{SHORTEST_TIMEOUT, check_timeout};
 use crate::convert::millis;
-use crate::level;
+use crate::failures::{Failures, unreachable};
 use crate::options::Ttl;
-use crate::perform::{Failures, perform, unreachable};
+use crate::perform::perform;
 use crate::refresh::{keep_fresh, refresh};
 use crate::route::{Routes, Target};
 use crate::{
     Config, DeleteOptions, Error, GetOptions, Got, PutOptions, Ring, Route, Scan, ScanOptions, Status, Why, Written,
-    admin,
+    admin, consistency, level,
 };
 
 const ANSWERS_FIT: &str = "an answer to something else is an error already";
@@ -39,13 +41,14 @@ pub struct Client {
 pub(crate) struct Core {
     pub(crate) config: Config,
     pub(crate) routes: Routes,
+    pub(crate) budget: Budget,
 }
 
 impl Core {
     fn new(config: Config) -> Result<Core, Error> {
         config.check()?;
         let routes = Routes::new(&config)?;
-        Ok(Core { config, routes })
+        Ok(Core { config, routes, budget: Budget::full() })
     }
 }
 
@@ -115,6 +118,7 @@ impl Client {
             key: key.clone(),
             level: options.level.map(level::to_wire),
             timeout_ms: 0,
+            consistency: consistency::to_wire(options.consistency),
         };
         match self.perform(Target::Key(&key), Operation::Get(get), timeout).await? {
             Answer::Get(get) => Ok(get.into()),
@@ -153,6 +157,8 @@ impl Client {
             context: options.context.clone(),
             level: options.level.map(level::to_wire),
             timeout_ms: 0,
+            consistency: consistency::to_wire(options.consistency),
+            attempt: self.attempt()?,
         };
         match self.perform(Target::Key(&key), Operation::Put(put), timeout).await? {
             Answer::Put(put) => Ok(put.into()),
@@ -174,13 +180,16 @@ impl Client {
     /// # Errors
     /// As [`Client::put`].
     pub async fn delete_with(&self, key: impl Into<Bytes>, options: &DeleteOptions) -> Result<Written, Error> {
+        let begin = Instant::now();
         let timeout = self.timeout_of(options.timeout)?;
         let key = key.into();
         match self.delete_seen(&key, options, options.context.clone(), timeout).await {
             // Where siblings are kept, what is to be deleted must be read first.
             Err(Error::Precondition { .. }) if options.context.is_empty() => {
-                let seen = self.get_with(key.clone(), &GetOptions::new().timeout(timeout)).await?;
-                self.delete_seen(&key, options, seen.context, timeout).await
+                let left = || timeout.saturating_sub(begin.elapsed()).max(SHORTEST_TIMEOUT);
+                let read = GetOptions::new().consistency(options.consistency).timeout(left());
+                let seen = self.get_with(key.clone(), &read).await?;
+                self.delete_seen(&key, options, seen.context, left()).await
             }
             result => result,
         }
@@ -199,6 +208,8 @@ impl Client {
             level: options.level.map(level::to_wire),
             timeout_ms: 0,
             context,
+            consistency: consistency::to_wire(options.consistency),
+            attempt: self.attempt()?,
         };
         match self.perform(Target::Key(key), Operation::Delete(delete), timeout).await? {
             Answer::Delete(delete) => Ok(delete.into()),
@@ -264,8 +275,18 @@ impl Client {
     }
 
     async fn perform(&self, target: Target<'_>, operation: Operation, timeout: Duration) -> Result<Answer, Error> {
-        let core = &self.core;
-        perform(&core.routes, core.config.retry, target, operation, timeout).await
+        perform(&self.core, target, operation, timeout).await
+    }
+
+    /// What a write carries so that it can be asked for again when nobody knows what became of it.
+    fn attempt(&self) -> Result<Option<v1::Attempt>, Error> {
+        let id = || {
+            let why =
+                |error| format!("a write that is to be tried again needs a random id, and there is none: {error}");
+            getrandom::u64().map_err(|error| Error::Config(why(error)))
+        };
+        let id = self.core.config.retry_indeterminate.then(id).transpose()?;
+        Ok(id.map(|id| v1::Attempt { id, retried_after_ms: None }))
     }
 }
 
@@ -279,7 +300,7 @@ async fn reach_one(routes: &Routes) -> Result<(), Error> {
         };
         match opened {
             Ok(()) => return Ok(()),
-            Err(failure) => failures.add(unreachable(node, failure)),
+            Err(failure) => failures.add(unreachable(node.address(), failure)),
         }
     }
     Err(failures.into_error())

@@ -53,6 +53,10 @@ pub struct Member {
     pub heartbeat_age_ms: Option<u64>,
     /// Whether it may have lost acknowledged writes; it takes writes then, and answers no reads.
     pub in_doubt: bool,
+    /// Of how many partitions it has pulled what it may have lost; 0 unless it is in doubt.
+    pub pulled: u32,
+    /// Of how many it must before it answers reads; 0 unless it is in doubt, and while it does not know yet.
+    pub to_pull: u32,
 }
 
 /// The layout: its balance, or where one key lives.

@@ -7,6 +7,8 @@ use crate::Error;
 
 /// How long a call may take unless it says otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The wire counts milliseconds.
+pub(crate) const SHORTEST_TIMEOUT: Duration = Duration::from_millis(1);
 
 /// What a client needs to know. Made by [`Config::new`], changed by its methods.
 ///
@@ -24,6 +26,7 @@ pub struct Config {
     pub(crate) endpoints: Vec<String>,
     pub(crate) route: Route,
     pub(crate) retry: Retry,
+    pub(crate) retry_indeterminate: bool,
     pub(crate) timeout: Duration,
     pub(crate) connections: usize,
     pub(crate) keyspace: String,
@@ -44,13 +47,17 @@ pub enum Route {
 }
 
 /// How long a call goes on with what is safe to try again.
+///
+/// However long that is, all calls of a client together make no more retries than ten and a tenth of their number, so that
+/// a cluster in trouble is not kept there by those who ask it. Beyond that a call returns its last error at once.
+/// Connections that could not be made are not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Retry {
     /// Until its timeout, with growing, jittered pauses: rides over a restart of the cluster.
     #[default]
     UntilTimeout,
     /// Every node once: for somebody who waits in front of a screen. Only an overloaded node is
-    /// asked again, after a pause.
+    /// asked again, after a pause, and a write in doubt asked for again under [`Config::retry_indeterminate`].
     OnceAround,
 }
 
@@ -62,6 +69,7 @@ impl Config {
             endpoints: endpoints.into_iter().map(Into::into).collect(),
             route: Route::default(),
             retry: Retry::default(),
+            retry_indeterminate: false,
             timeout: DEFAULT_TIMEOUT,
             connections: 1,
             keyspace: String::new(),
@@ -80,6 +88,19 @@ impl Config {
     #[must_use]
     pub fn retry(mut self, retry: Retry) -> Config {
         self.retry = retry;
+        self
+    }
+
+    /// Whether a put or delete is tried again when it may or may not be applied: when the node says so, leaves it without
+    /// an answer, or the connection breaks. Off by default: then that is an [`Error::Indeterminate`].
+    ///
+    /// Each write then carries a random id, the same in every try, by which the nodes see to it that it takes effect at
+    /// most once, and not after a later write that it did not know of. Where they cannot tell, the call ends with
+    /// [`Error::Indeterminate`] all the same, at its timeout at the latest. A node older than such ids ignores them: leave
+    /// it off with those.
+    #[must_use]
+    pub fn retry_indeterminate(mut self, retry_indeterminate: bool) -> Config {
+        self.retry_indeterminate = retry_indeterminate;
         self
     }
 

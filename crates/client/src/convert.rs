@@ -111,6 +111,8 @@ impl From<v1::Member> for Member {
             bytes: member.bytes,
             heartbeat_age_ms: member.heartbeat_age_ms,
             in_doubt: member.in_doubt,
+            pulled: member.pulled,
+            to_pull: member.to_pull,
         }
     }
 }

@@ -12,7 +12,7 @@ pub type Cause = Arc<dyn StdError + Send + Sync>;
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The caller's fault, found before anything was sent: a setting or an option makes no sense.
+    /// Found before anything was sent: a setting or an option makes no sense, or cannot be had on this system.
     #[error("{0}")]
     Config(String),
 

@@ -1,24 +1,18 @@
-//! Owns keyspaces as their operators see them: what one is, how it is made, altered and dropped. A change is sent to
-//! one node after the other until one takes it up; from then on nobody but that node knows what has become of it.
+//! Owns keyspaces as their operators see them: what one is, how it is made, altered and dropped. How a change is asked for
+//! is in `keyspace/change.rs`.
+
+mod change;
 
 use core::time::Duration;
 
 use kvorum_wire::v1;
 use kvorum_wire::v1::admin_client::AdminClient;
-use tokio::time::{Instant, timeout_at};
 use tonic::transport::Channel;
-use tonic::{Code, Response, Status};
+use tonic::{Response, Status};
 
-use crate::convert::{millis, timeout_ms};
+use crate::convert::millis;
 use crate::error::Error;
-use crate::node::Node;
-use crate::perform::{Failures, plain};
-use crate::route::{Routes, Target};
-use crate::session::CONNECT_TIMEOUT;
-use crate::{Client, Level, admin, level};
-
-/// How much longer than the request's own timeout an answer is awaited.
-const GRACE: Duration = Duration::from_millis(250);
+use crate::{Client, Consistency, Level, admin, consistency, level};
 
 /// All keyspaces, as one node knows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,6 +44,8 @@ pub struct Keyspace {
     pub min_write: u32,
     /// How long values live that name no lifetime; absent: for ever.
     pub ttl: Option<Duration>,
+    /// Whose answers count for requests that do not say.
+    pub consistency: Consistency,
 }
 
 /// A keyspace to be made. What is not set is left to the cluster.
@@ -113,6 +109,12 @@ impl NewKeyspace {
         self.keyspace.ttl_ms = ttl.into().map(millis);
         self
     }
+
+    /// Whose answers count for requests that do not say; [`Consistency::Sloppy`] unless set.
+    pub fn consistency(mut self, consistency: impl Into<Option<Consistency>>) -> NewKeyspace {
+        self.keyspace.consistency = consistency::to_wire(consistency.into());
+        self
+    }
 }
 
 /// What to alter of a keyspace. What is not set stays as it is.
@@ -163,6 +165,12 @@ impl KeyspaceAlteration {
     pub fn ttl(mut self, ttl: impl Into<Option<Duration>>) -> KeyspaceAlteration {
         self.keyspace.ttl_ms = ttl.into().map(millis);
         self.field("ttl_ms")
+    }
+
+    /// Whose answers count for requests that do not say; `None`: as for a new keyspace.
+    pub fn consistency(mut self, consistency: impl Into<Option<Consistency>>) -> KeyspaceAlteration {
+        self.keyspace.consistency = consistency::to_wire(consistency.into());
+        self.field("consistency")
     }
 
     fn field(mut self, field: &str) -> KeyspaceAlteration {
@@ -227,65 +235,7 @@ impl Client {
         &self,
         call: impl AsyncFn(AdminClient<Channel>, u32) -> Result<Response<T>, Status>,
     ) -> Result<T, Error> {
-        change(&self.core().routes, self.core().config.timeout, call).await
-    }
-}
-
-/// Asks for a change, within `timeout`: through another node only while it certainly was not made.
-async fn change<T>(
-    routes: &Routes,
-    timeout: Duration,
-    call: impl AsyncFn(AdminClient<Channel>, u32) -> Result<Response<T>, Status>,
-) -> Result<T, Error> {
-    let deadline = Instant::now() + timeout;
-    let mut failures = Failures::default();
-    let mut tour = routes.tour(Target::Anything);
-    while let Some(node) = tour.next() {
-        let now = Instant::now();
-        let left = deadline.saturating_duration_since(now);
-        if left.is_zero() {
-            break;
-        }
-        let wait = if tour.has_next() { left / 2 } else { left };
-        let client = match admin::connect(&node, now + wait.min(CONNECT_TIMEOUT)).await {
-            Ok(client) => client,
-            Err(error) => {
-                failures.add(error);
-                continue;
-            }
-        };
-        let left = deadline.saturating_duration_since(Instant::now());
-        match timeout_at(deadline + GRACE, call(client, timeout_ms(left))).await {
-            Ok(Ok(answer)) => return Ok(answer.into_inner()),
-            Ok(Err(status)) => match refused(&node, &status) {
-                rejected @ Error::Rejected { .. } => failures.add(rejected),
-                error => return Err(error),
-            },
-            Err(_) => {
-                node.avoid();
-                let message = format!("no word from it within {timeout:.1?}");
-                return Err(Error::Indeterminate { endpoint: node.address().into(), message });
-            }
-        }
-    }
-    Err(failures.into_error())
-}
-
-/// What it means that a node did not make a change.
-fn refused(node: &Node, status: &Status) -> Error {
-    let endpoint = node.address().to_owned();
-    let message = plain(status.message().to_owned());
-    let outcome = status.metadata().get("kvorum-outcome").is_some_and(|outcome| outcome == "rejected");
-    match status.code() {
-        Code::NotFound => Error::NotFound { endpoint, message },
-        Code::InvalidArgument | Code::FailedPrecondition | Code::AlreadyExists => Error::Invalid { endpoint, message },
-        Code::ResourceExhausted => Error::Overloaded { endpoint, message },
-        Code::Unavailable if outcome => Error::Rejected { endpoint, message },
-        Code::Unimplemented => {
-            Error::Protocol { endpoint, message: "it knows no keyspaces: is it a kvorum node of this version?".into() }
-        }
-        // It says so, or the connection broke while it was at it.
-        _ => Error::Indeterminate { endpoint, message },
+        change::change(&self.core().routes, self.core().config.timeout, call).await
     }
 }
 
@@ -307,38 +257,10 @@ impl From<v1::Keyspace> for Keyspace {
             min_read: keyspace.min_read.max(1),
             min_write: keyspace.min_write.max(1),
             ttl: keyspace.ttl_ms.map(Duration::from_millis),
+            consistency: consistency::from_wire(keyspace.consistency),
         }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_alteration_names_what_it_sets_and_nothing_else() {
-        assert!(KeyspaceAlteration::new().is_empty());
-        let alteration = KeyspaceAlteration::new().ttl(None).write(Level::All).min_read(2);
-        assert_eq!(alteration.fields, ["ttl_ms", "write", "min_read"]);
-        assert_eq!((alteration.keyspace.ttl_ms, alteration.keyspace.min_read), (None, 2));
-        assert_eq!(alteration.keyspace.write.and_then(level::from_wire), Some(Level::All));
-    }
-
-    #[test]
-    fn a_keyspace_is_understood() {
-        let new = NewKeyspace::new("carts").mode("causal").read(Level::One).min_write(2).ttl(Duration::from_nanos(1));
-        let keyspace = Keyspace::from(v1::Keyspace { id: 7, replication: "3".into(), ..new.keyspace });
-        let expected = Keyspace {
-            name: "carts".into(),
-            id: 7,
-            mode: "causal".into(),
-            replication: "3".into(),
-            read: Some(Level::One),
-            write: None,
-            min_read: 1,
-            min_write: 2,
-            ttl: Some(Duration::from_millis(1)),
-        };
-        assert_eq!(keyspace, expected);
-    }
-}
+mod tests;

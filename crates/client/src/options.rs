@@ -6,12 +6,13 @@ use core::time::Duration;
 
 use bytes::Bytes;
 
-use crate::{Cursor, Level};
+use crate::{Consistency, Cursor, Level};
 
 /// How one key is read.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct GetOptions {
     pub(crate) level: Option<Level>,
+    pub(crate) consistency: Option<Consistency>,
     pub(crate) timeout: Option<Duration>,
 }
 
@@ -19,6 +20,7 @@ pub struct GetOptions {
 #[derive(Debug, Clone, Default)]
 pub struct PutOptions {
     pub(crate) level: Option<Level>,
+    pub(crate) consistency: Option<Consistency>,
     pub(crate) ttl: Option<Ttl>,
     pub(crate) context: Bytes,
     pub(crate) timeout: Option<Duration>,
@@ -35,6 +37,7 @@ pub(crate) enum Ttl {
 #[derive(Debug, Clone, Default)]
 pub struct DeleteOptions {
     pub(crate) level: Option<Level>,
+    pub(crate) consistency: Option<Consistency>,
     pub(crate) context: Bytes,
     pub(crate) timeout: Option<Duration>,
 }
@@ -51,7 +54,7 @@ pub struct ScanOptions {
 }
 
 impl GetOptions {
-    /// The keyspace's own level, the client's timeout.
+    /// The keyspace's own level and consistency, the client's timeout.
     #[must_use]
     pub fn new() -> GetOptions {
         GetOptions::default()
@@ -64,6 +67,13 @@ impl GetOptions {
         self
     }
 
+    /// Whose answers count towards R; the keyspace's own unless set.
+    #[must_use]
+    pub fn consistency(mut self, consistency: impl Into<Option<Consistency>>) -> GetOptions {
+        self.consistency = consistency.into();
+        self
+    }
+
     /// The time this call has, retries included.
     #[must_use]
     pub fn timeout(mut self, timeout: impl Into<Option<Duration>>) -> GetOptions {
@@ -73,7 +83,7 @@ impl GetOptions {
 }
 
 impl PutOptions {
-    /// The keyspace's own level and lifetime, the client's timeout.
+    /// The keyspace's own level, consistency and lifetime, the client's timeout.
     #[must_use]
     pub fn new() -> PutOptions {
         PutOptions::default()
@@ -83,6 +93,13 @@ impl PutOptions {
     #[must_use]
     pub fn level(mut self, level: impl Into<Option<Level>>) -> PutOptions {
         self.level = level.into();
+        self
+    }
+
+    /// Whose answers count towards W; the keyspace's own unless set.
+    #[must_use]
+    pub fn consistency(mut self, consistency: impl Into<Option<Consistency>>) -> PutOptions {
+        self.consistency = consistency.into();
         self
     }
 
@@ -118,7 +135,7 @@ impl PutOptions {
 }
 
 impl DeleteOptions {
-    /// The keyspace's own level, the client's timeout.
+    /// The keyspace's own level and consistency, the client's timeout.
     #[must_use]
     pub fn new() -> DeleteOptions {
         DeleteOptions::default()
@@ -136,6 +153,14 @@ impl DeleteOptions {
     #[must_use]
     pub fn level(mut self, level: impl Into<Option<Level>>) -> DeleteOptions {
         self.level = level.into();
+        self
+    }
+
+    /// Whose answers count towards W, and, where the key is read first, towards R; the keyspace's own unless
+    /// set.
+    #[must_use]
+    pub fn consistency(mut self, consistency: impl Into<Option<Consistency>>) -> DeleteOptions {
+        self.consistency = consistency.into();
         self
     }
 

@@ -1,8 +1,12 @@
 //! Owns what becomes of a call that fails: which failures are tried again, where, and for how long.
 //! What is safe to try again is; nothing else.
 //!
-//! Reads always are. A write is only when it is certain that nothing was applied: the node said so,
-//! or never saw it. The first failure that leaves this open ends the call.
+//! Reads always are. A write is when it is certain that nothing was applied: the node said so, or never saw it. The first
+//! failure that leaves this open ends the call, unless the write carries an id, by which the nodes see to it that it is
+//! applied once however often it is asked for.
+//!
+//! Each try after one that reached a node is paid for from the client's budget. What never left costs nothing: it was no
+//! load to anybody, `node.rs` spaces the attempts to connect, and without it a client could not get past dead nodes.
 
 use core::time::Duration;
 
@@ -13,11 +17,13 @@ use kvorum_wire::v1::response::Result as Answer;
 use tokio::time::{Instant, sleep};
 
 use crate::backoff::Backoff;
-use crate::convert::timeout_ms;
+use crate::client::Core;
+use crate::convert::{millis, timeout_ms};
+use crate::failures::{Failures, plain, unreachable};
 use crate::node::Node;
-use crate::route::{Routes, Target};
+use crate::route::Target;
 use crate::session::{Failure, Lost};
-use crate::{Attempt, Error, Outcome, Retry};
+use crate::{Error, Outcome, Retry};
 
 /// How much longer than the request's own timeout an answer is awaited, so that the node's account
 /// of what its replicas did arrives.
@@ -28,45 +34,106 @@ const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Carries out one operation, with retries, within `timeout`. The answer is one to the operation.
 pub(crate) async fn perform(
-    routes: &Routes,
-    retry: Retry,
+    core: &Core,
     target: Target<'_>,
     operation: Operation,
     timeout: Duration,
 ) -> Result<Answer, Error> {
-    let deadline = Instant::now() + timeout;
-    let is_read = matches!(operation, Operation::Get(_) | Operation::Scan(_));
+    let begin = Instant::now();
+    let deadline = begin + timeout;
+    let nature = Nature::of(&operation);
     let mut pauses = Pauses::until(deadline);
     let mut failures = Failures::default();
+    let mut tour = core.routes.tour(target);
+    let mut paused = false;
+    let mut next = tour.next();
     let mut left = timeout;
+    core.budget.earn();
     loop {
-        let mut tour = routes.tour(target);
-        let mut paused = false;
-        while let Some(node) = tour.next() {
-            // A read that hangs still has time for another node; a write must be waited for.
-            let wait = if is_read && tour.has_next() { left / 2 } else { left + GRACE };
-            let request = with_timeout(&operation, left);
-            let Failed { error, again } = match attempt(&node, request, wait, is_read).await {
-                Ok(answer) => return Ok(answer),
-                Err(failed) => failed,
-            };
-            failures.add(error);
-            let go_on = match again {
-                Again::Never => false,
-                Again::Elsewhere => true,
-                Again::AfterAPause => pauses.pause().await,
-            };
-            left = deadline.saturating_duration_since(Instant::now());
-            if !go_on || left.is_zero() {
-                return Err(failures.into_error());
-            }
-            paused |= again == Again::AfterAPause;
-        }
-        if !paused && (retry == Retry::OnceAround || !pauses.pause().await) {
+        let node = next.expect("there is an endpoint, so a walk has a first node");
+        let (told, wait) = share(left, nature != Nature::Write && tour.has_next());
+        let age_ms = failures.leave_it_open().then(|| millis(begin.elapsed()));
+        let Failed { error, again } = match attempt(&node, request(&operation, told, age_ms), wait, nature).await {
+            Ok(answer) => return Ok(answer),
+            Err(failed) => failed,
+        };
+        failures.add(error);
+        left = deadline.saturating_duration_since(Instant::now());
+        if again == Again::Never || left.is_zero() {
             return Err(failures.into_error());
         }
-        left = deadline.saturating_duration_since(Instant::now());
+        next = tour.next();
+        let is_around = next.is_none();
+        paused |= again == Again::AfterAPause;
+        // A write in doubt goes on as an overloaded node is asked again: who waits for it wants to know what became of it.
+        let goes_round = core.config.retry == Retry::UntilTimeout || paused || failures.leave_it_open();
+        if is_around && !goes_round {
+            return Err(failures.into_error());
+        }
+        let pause =
+            if again == Again::AfterAPause || (is_around && !paused) { pauses.next() } else { Some(Duration::ZERO) };
+        let affordable = pause.filter(|_| again == Again::Freely || core.budget.pay());
+        let Some(pause) = affordable else { return Err(failures.into_error()) };
+        if !pause.is_zero() {
+            sleep(pause).await;
+            left = deadline.saturating_duration_since(Instant::now());
+        }
+        if is_around {
+            tour = core.routes.tour(target);
+            next = tour.next();
+            paused = false;
+        }
     }
+}
+
+/// What it would mean to ask for an operation twice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Nature {
+    /// Nothing: it changes nothing.
+    Read,
+    /// It might be applied twice, or after a later write.
+    Write,
+    /// The nodes know it by its id, and see to it that this does not happen.
+    WriteWithId,
+}
+
+impl Nature {
+    fn of(operation: &Operation) -> Nature {
+        let attempt = match operation {
+            Operation::Get(_) | Operation::Scan(_) => return Nature::Read,
+            Operation::Put(put) => put.attempt,
+            Operation::Delete(delete) => delete.attempt,
+        };
+        if attempt.is_some() { Nature::WriteWithId } else { Nature::Write }
+    }
+}
+
+/// How long a node is told to try, and how long its answer is awaited. A try that hangs, where there is another node, must
+/// leave time for that; the node is told a little less, so that its own account arrives. All others must be waited for.
+fn share(left: Duration, has_another: bool) -> (Duration, Duration) {
+    if has_another {
+        let wait = left / 2;
+        (wait - (wait / 4).min(GRACE), wait)
+    } else {
+        (left, left + GRACE)
+    }
+}
+
+/// The operation as it is sent in one try. `age_ms` tells how long ago the first began, once an earlier one may have been
+/// applied: one that certainly was not is none that the nodes have to look for.
+fn request(operation: &Operation, timeout: Duration, age_ms: Option<u64>) -> Operation {
+    let mut operation = operation.clone();
+    let (attempt, told) = match &mut operation {
+        Operation::Get(get) => (None, &mut get.timeout_ms),
+        Operation::Scan(scan) => (None, &mut scan.timeout_ms),
+        Operation::Put(put) => (put.attempt.as_mut(), &mut put.timeout_ms),
+        Operation::Delete(delete) => (delete.attempt.as_mut(), &mut delete.timeout_ms),
+    };
+    *told = timeout_ms(timeout);
+    if let Some(attempt) = attempt {
+        attempt.retried_after_ms = age_ms;
+    }
+    operation
 }
 
 /// A failed attempt, and what is to be done about it.
@@ -78,38 +145,40 @@ struct Failed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Again {
     Never,
+    /// With another node, and at no cost: it never left.
+    Freely,
     Elsewhere,
     AfterAPause,
 }
 
 /// One request to one node.
-async fn attempt(node: &Node, request: Operation, wait: Duration, is_read: bool) -> Result<Answer, Failed> {
+async fn attempt(node: &Node, request: Operation, wait: Duration, nature: Nature) -> Result<Answer, Failed> {
     let fits = fitting(&request);
     let answer = match node.session() {
         Ok(session) => session.call(request, Instant::now() + wait).await,
         Err(failure) => Err(Lost::Unsent(failure)),
     };
     match answer {
-        Ok(Answer::Error(refusal)) => Err(refused(node, refusal, is_read)),
+        Ok(Answer::Error(refusal)) => Err(refused(node, refusal, nature)),
         Ok(answer) if fits(&answer) => Ok(answer),
         Ok(_) => {
             let message = "it answered another question than it was asked".into();
             let kind = Kind::Unspecified.into();
-            Err(refused(node, v1::Error { kind, message }, is_read))
+            Err(refused(node, v1::Error { kind, message }, nature))
         }
         Err(Lost::Silent) => {
             node.avoid();
-            Err(hung(node, format!("no word from it within {wait:.1?}"), is_read))
+            Err(hung(node, format!("no word from it within {wait:.1?}"), nature))
         }
-        Err(Lost::Broken(failure)) if !is_read => Err(hung(node, format!("the connection broke: {failure}"), is_read)),
+        Err(Lost::Broken(failure)) if nature == Nature::Read => {
+            Err(Failed { error: unreachable(node.address(), failure), again: Again::Elsewhere })
+        }
+        Err(Lost::Broken(failure)) => Err(hung(node, format!("the connection broke: {failure}"), nature)),
         Err(Lost::Unsent(failure @ Failure::OutboxFull)) => {
             let error = Error::Overloaded { endpoint: endpoint(node), message: failure.to_string() };
             Err(Failed { error, again: Again::AfterAPause })
         }
-        Err(Lost::Unsent(failure) | Lost::Broken(failure)) => {
-            let error = unreachable(node, failure);
-            Err(Failed { error, again: Again::Elsewhere })
-        }
+        Err(Lost::Unsent(failure)) => Err(Failed { error: unreachable(node.address(), failure), again: Again::Freely }),
     }
 }
 
@@ -124,7 +193,8 @@ fn fitting(request: &Operation) -> fn(&Answer) -> bool {
 }
 
 /// What a node's own error means.
-fn refused(node: &Node, refusal: v1::Error, is_read: bool) -> Failed {
+fn refused(node: &Node, refusal: v1::Error, nature: Nature) -> Failed {
+    let is_read = nature == Nature::Read;
     let (kind, message, endpoint) = (refusal.kind(), plain(refusal.message), endpoint(node));
     let (error, again) = match kind {
         Kind::Invalid => (Error::Invalid { endpoint, message }, Again::Never),
@@ -135,7 +205,7 @@ fn refused(node: &Node, refusal: v1::Error, is_read: bool) -> Failed {
             (Error::DataLoss { endpoint, message, outcome: Outcome::NotApplied }, Again::Elsewhere)
         }
         Kind::DataLoss => (Error::DataLoss { endpoint, message, outcome: Outcome::Unknown }, Again::Never),
-        Kind::TimedOut | Kind::Indeterminate => return hung(node, message, is_read),
+        Kind::TimedOut | Kind::Indeterminate => return hung(node, message, nature),
         // A kind of a later version says nothing about what was applied.
         Kind::Unspecified if is_read => (Error::Protocol { endpoint, message }, Again::Elsewhere),
         Kind::Unspecified => (Error::Indeterminate { endpoint, message }, Again::Never),
@@ -143,77 +213,18 @@ fn refused(node: &Node, refusal: v1::Error, is_read: bool) -> Failed {
     Failed { error, again }
 }
 
-/// A node's words without the outcome at their head, which the error's variant says.
-pub(crate) fn plain(message: String) -> String {
-    let headless = ["rejected: ", "indeterminate: "].iter().find_map(|head| message.strip_prefix(head));
-    headless.map(str::to_owned).unwrap_or(message)
-}
-
 /// What it means that a node saw the request and did not finish it.
-fn hung(node: &Node, message: String, is_read: bool) -> Failed {
+fn hung(node: &Node, message: String, nature: Nature) -> Failed {
     let endpoint = endpoint(node);
-    if is_read {
-        Failed { error: Error::TimedOut { endpoint, message }, again: Again::Elsewhere }
-    } else {
-        Failed { error: Error::Indeterminate { endpoint, message }, again: Again::Never }
+    match nature {
+        Nature::Read => Failed { error: Error::TimedOut { endpoint, message }, again: Again::Elsewhere },
+        Nature::Write => Failed { error: Error::Indeterminate { endpoint, message }, again: Again::Never },
+        Nature::WriteWithId => Failed { error: Error::Indeterminate { endpoint, message }, again: Again::Elsewhere },
     }
-}
-
-/// What it means that there is no connection.
-pub(crate) fn unreachable(node: &Node, failure: Failure) -> Error {
-    let cause = failure.into_cause();
-    let attempt = Attempt { endpoint: endpoint(node), cause: cause.clone() };
-    Error::Connect { attempts: vec![attempt], source: cause }
 }
 
 fn endpoint(node: &Node) -> String {
     node.address().to_owned()
-}
-
-fn with_timeout(operation: &Operation, timeout: Duration) -> Operation {
-    let mut operation = operation.clone();
-    *match &mut operation {
-        Operation::Get(get) => &mut get.timeout_ms,
-        Operation::Put(put) => &mut put.timeout_ms,
-        Operation::Delete(delete) => &mut delete.timeout_ms,
-        Operation::Scan(scan) => &mut scan.timeout_ms,
-    } = timeout_ms(timeout);
-    operation
-}
-
-/// What has failed so far.
-#[derive(Debug, Default)]
-pub(crate) struct Failures {
-    /// Of each endpoint that could not be reached, the last failure.
-    unreached: Vec<Attempt>,
-    /// The last failure of a node that could.
-    last: Option<Error>,
-}
-
-impl Failures {
-    pub(crate) fn add(&mut self, error: Error) {
-        match error {
-            Error::Connect { attempts, .. } => {
-                for attempt in attempts {
-                    self.unreached.retain(|earlier| earlier.endpoint != attempt.endpoint);
-                    self.unreached.push(attempt);
-                }
-            }
-            other => self.last = Some(other),
-        }
-    }
-
-    /// The error to hand on: what a node said tells more than that another could not be reached.
-    ///
-    /// # Panics
-    /// If nothing has failed.
-    pub(crate) fn into_error(self) -> Error {
-        self.last.unwrap_or_else(|| {
-            let last = self.unreached.last().expect("a call fails only after a failure");
-            let source = last.cause.clone();
-            Error::Connect { attempts: self.unreached, source }
-        })
-    }
 }
 
 /// The pauses of one call. Most calls have none, so they cost nothing until the first.
@@ -227,14 +238,10 @@ impl Pauses {
         Pauses { deadline, backoff: None }
     }
 
-    /// Waits; false, at once, if no time would be left afterwards.
-    async fn pause(&mut self) -> bool {
+    /// How long to wait now; nothing if no time would be left afterwards.
+    fn next(&mut self) -> Option<Duration> {
         let backoff = self.backoff.get_or_insert_with(|| Backoff::new(FIRST_PAUSE, LONGEST_PAUSE));
         let pause = backoff.pause();
-        let in_time = Instant::now() + pause < self.deadline;
-        if in_time {
-            sleep(pause).await;
-        }
-        in_time
+        (Instant::now() + pause < self.deadline).then_some(pause)
     }
 }

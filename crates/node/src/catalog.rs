@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use kvorum_quorum::Level;
 
-use crate::{KeyspaceId, NodeId};
+use crate::{Consistency, KeyspaceId, NodeId};
 
 /// The keyspace that exists from the start.
 pub const DEFAULT_KEYSPACE: KeyspaceId = KeyspaceId(1);
@@ -82,6 +82,8 @@ pub struct Settings {
     pub min_write: u8,
     /// How long values live that name no lifetime, in milliseconds; for ever when absent.
     pub ttl_ms: Option<u64>,
+    /// Whose answers count for requests that do not say.
+    pub consistency: Consistency,
 }
 
 /// What the members of a cluster share, so that a context which one of them has signed is known to the others.
@@ -155,6 +157,8 @@ pub struct Alteration {
     pub min_write: Option<u8>,
     /// The new lifetime of values that name none.
     pub ttl_ms: Option<Option<u64>>,
+    /// Whose answers count for requests that do not say.
+    pub consistency: Option<Consistency>,
 }
 
 /// Why a change is refused, or received parts are no catalog. Nothing has changed.
@@ -368,7 +372,7 @@ impl Catalog {
             CatalogChange::Alter { name, alteration } => {
                 check_lifetime(alteration.ttl_ms.flatten())?;
                 let keyspace = &mut next.keyspaces[self.place_of(name)?];
-                let Alteration { read, write, min_read, min_write, ttl_ms } = *alteration;
+                let Alteration { read, write, min_read, min_write, ttl_ms, consistency } = *alteration;
                 let before = keyspace.settings;
                 keyspace.settings = Settings {
                     read: read.unwrap_or(before.read),
@@ -376,6 +380,7 @@ impl Catalog {
                     min_read: min_read.unwrap_or(before.min_read),
                     min_write: min_write.unwrap_or(before.min_write),
                     ttl_ms: ttl_ms.unwrap_or(before.ttl_ms),
+                    consistency: consistency.unwrap_or(before.consistency),
                 };
                 let keyspace = keyspace.clone();
                 Ok(if keyspace.settings == before { (self.clone(), keyspace) } else { (next, keyspace) })

@@ -30,8 +30,8 @@ pub use status::{MemberState, MemberStatus, Status};
 pub use tenure::Remembered;
 
 use crate::{
-    ActorId, Address, ClockFault, ClusterId, ControlBody, ControlMessage, Layout, LayoutMember, NodeId, Now, Report,
-    StoreError, View, ViewMember,
+    ActorId, Address, ClockFault, ClusterId, ControlBody, ControlMessage, HintQueue, Layout, LayoutMember, NodeId, Now,
+    PullProgress, Report, ShardIndex, StoreError, View, ViewMember,
 };
 use catalog::Keeper;
 use ceiling::Ceiling;
@@ -81,6 +81,12 @@ pub struct Control {
     tenure: Tenure,
     /// The highest boot that this node's incarnation has come to.
     boot: u64,
+    shards: usize,
+    /// How far each shard is with pulling, while this node is in doubt.
+    pulls: BTreeMap<ShardIndex, PullProgress>,
+    /// What each shard keeps for absent nodes.
+    hints: BTreeMap<ShardIndex, Vec<HintQueue>>,
+    hints_dropped: u64,
     identity_unsaved: bool,
     identity_saving: bool,
     taken_over: bool,
@@ -96,6 +102,7 @@ impl Control {
         let ControlConfig {
             me,
             boot,
+            shards,
             peer,
             mut meta,
             seeds,
@@ -109,6 +116,7 @@ impl Control {
         meta.ceiling = clock_floor;
         meta.in_doubt = in_doubt;
         meta.all_in_doubt = 0;
+        (meta.pulled, meta.to_pull) = (0, 0);
         meta.epoch = saved.layout.as_ref().map_or(0, |layout| layout.epoch());
         meta.catalog = saved.catalog.as_ref().map_or(0, |catalog| catalog.version());
         meta.founding = match (&founding, &saved.layout) {
@@ -152,6 +160,10 @@ impl Control {
             clock_fault: None,
             tenure: Tenure::new(boot <= 1, incarnation, clock_floor, now.elapsed),
             boot,
+            shards,
+            pulls: BTreeMap::new(),
+            hints: BTreeMap::new(),
+            hints_dropped: 0,
             identity_unsaved: false,
             identity_saving: false,
             taken_over: false,
@@ -198,7 +210,6 @@ impl Control {
                     return;
                 }
             }
-            ControlInput::DoubtEnded => self.end_doubt(DoubtEnd::Pulled, out),
             ControlInput::Reported(report) => self.reported(now, report, out),
             ControlInput::StoreSize(bytes) => {
                 self.meta.bytes = bytes;
@@ -385,6 +396,9 @@ impl Control {
                     note(out, Note::ClockDrift { name: self.name_of(from), ahead_ms });
                 }
             }
+            Report::Hints { shard, queues } => drop(self.hints.insert(shard, queues)),
+            Report::HintDropped { .. } => self.hints_dropped += 1,
+            Report::Pull { shard, progress } => self.pulled(shard, progress, out),
             Report::Pruned { entries } => self.pruned = self.pruned.saturating_add(entries as u64),
             Report::PeerFailed(id) => {
                 let mut effects = Vec::new();

@@ -38,14 +38,14 @@ pub use fitness::{Bar, ClockFault, Fitness, MAX_DRIFT};
 pub use id::{ActorId, ClusterId, EpochPhase, KeyspaceId, NodeId, PeerShard, Phase, ShardIndex};
 pub use key::{BadStoredKey, KeyRange, StoredKey};
 pub use layout::{DEFAULT_PAIR_BYTES, Layout, LayoutError, LayoutMember, MemberIndex, PAIR_BYTES_RANGE};
-pub use message::{ControlBody, ControlMessage, Lane, Message, Rows, row_weight};
+pub use message::{ControlBody, ControlMessage, Digest, Lane, Message, Rows, row_weight};
 pub use now::Now;
 pub use op::Op;
 pub use record::{BadRecord, CONTEXT_ENTRIES, MAX_SIBLINGS, RECORD_OVERHEAD, Record, Unwritable, Version, merge};
-pub use request::{Failure, FailureKind, Operation, Replicas, Request, Response};
+pub use request::{Attempt, Consistency, Failure, FailureKind, Operation, Replicas, Request, Response};
 pub use shard::{
-    ClientRef, Effect, Input, Limits, LogSeq, Page, Report, Shard, ShardConfig, StoreError, partition_of_message,
-    partition_of_request,
+    ClientRef, Effect, HINTS_KEYSPACE, HintQueue, Input, Limits, LogSeq, Page, PullProgress, Report, Shard,
+    ShardConfig, StoreError, partition_of_message, partition_of_request,
 };
 pub use view::{Replica, View, ViewMember};
 

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use crate::control::ChangeOutcome;
 use crate::control::Remembered;
 use crate::{
-    ActorId, Address, Catalog, CatalogChange, ClusterId, Failure, KeyRange, Layout, MemberMeta, NodeId, Op, Record,
-    Request, Response, StoredKey,
+    ActorId, Address, Catalog, CatalogChange, ClusterId, Failure, KeyRange, Layout, MemberMeta, NodeId, Op, PeerShard,
+    Record, Request, Response, StoredKey,
 };
 
 /// A message between data shards. `op` names the sender's operation; the answer repeats it.
@@ -25,6 +25,23 @@ pub enum Message {
         record: Record,
         /// The timestamp that was minted for this write, which must not be too far ahead of the receiver's clock; none
         /// when the record only repeats what was written before.
+        minted: Option<Timestamp>,
+        /// The replica in whose place the receiver keeps it, as a hint; none when the receiver is a replica itself.
+        stand_in_for: Option<NodeId>,
+        /// Replicas in the receiver's data centre, to which it hands the write on.
+        relay: Vec<NodeId>,
+    },
+    /// A [`Message::Write`] that another replica handed on: the coordinator gets the answer.
+    Relayed {
+        /// Who coordinates the write.
+        coordinator: PeerShard,
+        /// Its operation.
+        op: Op,
+        /// Where.
+        key: StoredKey,
+        /// What.
+        record: Record,
+        /// As in the write.
         minted: Option<Timestamp>,
     },
     /// The record, or a newer one, is durable here.
@@ -42,6 +59,15 @@ pub enum Message {
         op: Op,
         /// Of what.
         key: StoredKey,
+        /// What the asker holds itself: a replica that holds just that answers [`Message::ReadSame`].
+        known: Option<Digest>,
+        /// The replica in whose place the receiver tells what it keeps as a hint; none when it is a replica itself.
+        stand_in_for: Option<NodeId>,
+    },
+    /// This replica durably holds what the asker holds.
+    ReadSame {
+        /// The coordinator's operation.
+        op: Op,
     },
     /// What this replica durably holds.
     ReadReply {
@@ -58,6 +84,8 @@ pub enum Message {
         range: KeyRange,
         /// The page ends when its keys and records reach this many bytes.
         limit_bytes: u32,
+        /// Whether the answer is to carry a digest.
+        checked: bool,
     },
     /// A page of what this replica durably holds.
     ScanReply {
@@ -67,6 +95,8 @@ pub enum Message {
         rows: Rows,
         /// Whether the range goes on behind the last row.
         more: bool,
+        /// Of the rows, if the scan asked for it.
+        digest: Option<Digest>,
     },
     /// Coordinate this for a node that holds no replica. Forwarded once, never again.
     Forward {
@@ -89,6 +119,30 @@ pub enum Message {
         /// Why.
         failure: Failure,
     },
+}
+
+/// 128 bits that tell records, or pages of them, apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Digest(pub [u8; 16]);
+
+impl Digest {
+    /// Of byte strings, with their lengths.
+    pub(crate) fn of<'a>(parts: impl Iterator<Item = &'a [u8]>) -> Self {
+        let mut hasher = blake3::Hasher::new();
+        for part in parts {
+            hasher.update(&(part.len() as u64).to_be_bytes());
+            hasher.update(part);
+        }
+        let mut digest = [0; 16];
+        digest.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+        Self(digest)
+    }
+
+    /// Of the rows of a page.
+    #[must_use]
+    pub fn of_rows(rows: &Rows) -> Self {
+        Self::of(rows.iter().flat_map(|(key, record)| [key.as_bytes().as_ref(), record.as_bytes().as_ref()]))
+    }
 }
 
 /// Stored keys with their records, in key order.
@@ -121,6 +175,8 @@ impl Message {
     pub fn op(&self) -> Op {
         match self {
             Self::Write { op, .. }
+            | Self::Relayed { op, .. }
+            | Self::ReadSame { op }
             | Self::WriteReply { op, .. }
             | Self::Read { op, .. }
             | Self::ReadReply { op, .. }
@@ -143,7 +199,9 @@ impl Message {
     pub fn weight(&self) -> usize {
         const FRAME: usize = 48;
         let content = match self {
-            Self::Write { key, record, .. } => key.as_bytes().len() + record.as_bytes().len(),
+            Self::Write { key, record, .. } | Self::Relayed { key, record, .. } => {
+                key.as_bytes().len() + record.as_bytes().len()
+            }
             Self::Read { key, .. } => key.as_bytes().len(),
             Self::ReadReply { record, .. } => record.as_ref().map_or(0, |record| record.as_bytes().len()),
             Self::ScanReply { rows, .. } => rows.iter().map(|(key, record)| row_weight(key, record)).sum(),
@@ -167,7 +225,7 @@ impl Message {
                 }
                 Response::Failed(failure) => failure.message.len(),
             },
-            Self::WriteReply { .. } => 0,
+            Self::WriteReply { .. } | Self::ReadSame { .. } => 0,
             Self::Refused { failure, .. } => failure.message.len(),
         };
         FRAME + content

@@ -21,7 +21,7 @@ use core::fmt;
 use bytes::{BufMut, Bytes, BytesMut};
 use kvorum_vclock::{Context, Dot, Timestamp};
 
-use crate::ActorId;
+use crate::{ActorId, Digest};
 use cell::{Cell, EXPIRES};
 
 pub use causal::{CONTEXT_ENTRIES, MAX_SIBLINGS, Unwritable};
@@ -204,6 +204,17 @@ impl Record {
         }
         let expires_at_ms = (self.0[1] & EXPIRES != 0).then(|| self.u64_at(HEADER));
         Some(Self::lww(self.dot(), None, expires_at_ms))
+    }
+
+    /// Tells it from other records of its key: an `lww` record by its dot, a `causal` one by all it holds.
+    #[must_use]
+    pub fn digest(&self) -> Digest {
+        if self.is_causal() {
+            return Digest::of([self.0.as_ref()].into_iter());
+        }
+        let mut digest = [0; 16];
+        digest.copy_from_slice(&self.0[2..HEADER]);
+        Digest(digest)
     }
 
     /// The encoding.

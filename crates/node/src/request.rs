@@ -1,5 +1,6 @@
 //! What a client may ask of a node, and what it is told.
 
+use core::fmt;
 use core::time::Duration;
 
 use bytes::Bytes;
@@ -20,6 +21,35 @@ pub struct Request {
     pub operation: Operation,
 }
 
+/// Whose answers count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Consistency {
+    /// Where too few replicas can be reached, stand-ins may take writes for them and keep hints, and tell what they hold
+    /// hints for. Always available, and outside of what R + W > N promises (Dynamo, section 4.6).
+    #[default]
+    Sloppy,
+    /// Only replicas count, and a read is answered once as many of them as a write needs durably hold what it returns.
+    Strict,
+}
+
+impl fmt::Display for Consistency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Sloppy => "sloppy",
+            Self::Strict => "strict",
+        })
+    }
+}
+
+/// A write that its client may ask for more than once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Names the write over all its attempts; drawn at random by the client.
+    pub id: u64,
+    /// How long ago the first attempt began, in milliseconds; none if this is the first.
+    pub retried_after_ms: Option<u64>,
+}
+
 /// The operations.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Operation {
@@ -29,6 +59,8 @@ pub enum Operation {
         key: Bytes,
         /// R; the keyspace's own when none is given.
         level: Option<Level>,
+        /// The keyspace's own when none is given.
+        consistency: Option<Consistency>,
     },
     /// Write a key.
     Put {
@@ -40,6 +72,10 @@ pub enum Operation {
         ttl_ms: Option<u64>,
         /// W; the keyspace's own when none is given.
         level: Option<Level>,
+        /// The keyspace's own when none is given.
+        consistency: Option<Consistency>,
+        /// Which attempt this is, if there may be several.
+        attempt: Option<Attempt>,
         /// Of the read it rests on, see [`context`](crate::context); empty for a blind write.
         context: Bytes,
     },
@@ -49,6 +85,10 @@ pub enum Operation {
         key: Bytes,
         /// W; the keyspace's own when none is given.
         level: Option<Level>,
+        /// The keyspace's own when none is given.
+        consistency: Option<Consistency>,
+        /// Which attempt this is, if there may be several.
+        attempt: Option<Attempt>,
         /// Of the read it rests on; in a `causal` keyspace it must be given.
         context: Bytes,
     },

@@ -3,15 +3,17 @@
 //!
 //! This file holds the one `match` over inputs. What happens next lies in the file named after it: `put`, `get`,
 //! `scan` and `forward` coordinate a client's request, `replica` serves the other coordinators, `log` waits for
-//! durability. It does not know how frames travel, where records are stored, or what time it is.
+//! durability, `hints` keeps what others missed, `pull` fetches what this node may have lost. It does not know how frames travel, where records are stored, or what time it is.
 
 mod deadlines;
 mod forward;
 mod get;
+mod hints;
 mod io;
 mod log;
 mod overlay;
 mod preference;
+mod pull;
 mod put;
 mod replica;
 mod scan;
@@ -30,11 +32,13 @@ use kvorum_vclock::Hlc;
 
 use crate::op::Slab;
 use crate::{
-    ActorId, EpochPhase, Failure, FailureKind, KeyspaceId, Message, NodeId, Now, Op, Operation, PeerShard, Record,
-    Request, Response, StoredKey, View,
+    ActorId, Digest, EpochPhase, Failure, FailureKind, KeyspaceId, Message, NodeId, Now, Op, Operation, PeerShard,
+    Record, Request, Response, StoredKey, View,
 };
 
+pub use hints::{HINTS_KEYSPACE, HintQueue};
 pub use io::{ClientRef, Effect, Input, Limits, LogSeq, Page, Report, ShardConfig, StoreError};
+pub use pull::PullProgress;
 
 use deadlines::Deadlines;
 use log::{AfterDurable, Log};
@@ -48,7 +52,10 @@ const REPORT_EVERY: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Shard {
     me: PeerShard,
+    /// How many shards this node has.
+    shards: usize,
     actor: ActorId,
+    actors: Actors,
     limits: Limits,
     hedge_after: Duration,
     clock: Hlc,
@@ -56,7 +63,17 @@ pub struct Shard {
     overlay: Overlay,
     log: Log,
     ops: Slab<Pending>,
+    /// Writes among them that are answered, and wait only to know who has missed them.
+    settling: usize,
+    keeper: hints::Keeper,
+    /// While this node is in doubt.
+    pull: Option<pull::Pull>,
+    /// How long the others need to answer a read.
+    latencies: BTreeMap<NodeId, quorum::Latency>,
+    hedges: quorum::HedgeBudget,
     deadlines: Deadlines,
+    /// Whether it was told that the store is open.
+    is_started: bool,
     /// When each node was last reported as failed.
     reported: BTreeMap<NodeId, Duration>,
     /// Where the decisions of a quorum are collected while they are carried out; kept to spare an allocation.
@@ -77,12 +94,28 @@ enum Pending {
     ReplicaRead {
         from: PeerShard,
         op: Op,
+        known: Option<Digest>,
     },
     /// A range is being read for another coordinator.
     ReplicaScan {
         from: PeerShard,
         op: Op,
+        checked: bool,
     },
+    /// What this node keeps for an absent replica is being read.
+    StandInRead(hints::StandInReader),
+    /// Hints that an earlier process kept are being counted.
+    HintRecovery,
+    /// The next hints for a node are being looked up.
+    HintPage {
+        target: NodeId,
+        partition: PartitionId,
+        limit: usize,
+    },
+    /// A hint is being delivered, or dropped.
+    Hint(hints::Delivery),
+    /// A page is being pulled.
+    Pull(pull::PullPage),
 }
 
 /// Who is to be answered.
@@ -100,7 +133,9 @@ impl Shard {
     pub fn new(config: ShardConfig, view: Arc<View>) -> Self {
         Self {
             me: PeerShard { node: view.me, shard: config.index },
+            shards: config.shards,
             actor: config.actor,
+            actors: Actors { seed: config.actor.0 ^ config.seed, drawn: 0 },
             limits: config.limits,
             hedge_after: config.hedge_after,
             clock: Hlc::new(config.clock_floor, config.clock_floor, config.max_drift_ms),
@@ -108,7 +143,13 @@ impl Shard {
             overlay: Overlay::new(config.seed),
             log: Log::default(),
             ops: Slab::new((config.seed >> 32) as u32),
+            settling: 0,
+            keeper: hints::Keeper::new(config.limits.hints, config.clock_floor),
+            pull: None,
+            latencies: BTreeMap::new(),
+            hedges: quorum::HedgeBudget::default(),
             deadlines: Deadlines::default(),
+            is_started: false,
             reported: BTreeMap::new(),
             decisions: Vec::new(),
         }
@@ -120,10 +161,16 @@ impl Shard {
         &self.view
     }
 
-    /// Operations in flight.
+    /// Operations in flight, without writes that are answered.
     #[must_use]
     pub fn operations(&self) -> usize {
-        self.ops.len()
+        self.ops.len() - self.settling
+    }
+
+    /// Writes that are answered, and kept until it is known who has missed them.
+    #[must_use]
+    pub fn settling(&self) -> usize {
+        self.settling
     }
 
     /// Keys whose newest record is not durable yet, or whose stored record is being read.
@@ -144,6 +191,11 @@ impl Shard {
             Input::Client { from, request } => self.request(now, Origin::Client(from), request, out),
             Input::Peer { from, tag, message } => self.peer(now, from, tag, message, out),
             Input::Loaded { op, result } => self.loaded(now, op, result, out),
+            Input::Started => {
+                self.is_started = true;
+                self.adopt_all(now, out);
+            }
+            Input::Loading { op } => self.get_waits(op, out),
             Input::Scanned { op, result } => self.scanned(now, op, result, out),
             Input::Durable(seq) => self.durable(now, seq, out),
             Input::LogFailed(error) => self.log_failed(now, &error, out),
@@ -157,11 +209,14 @@ impl Shard {
     /// When [`Shard::handle_timeout`] must be called next.
     #[must_use]
     pub fn next_timeout(&self) -> Option<Duration> {
-        self.deadlines.next()
+        let pull = self.pull_timeout();
+        self.deadlines.next().into_iter().chain(self.keeper.next_timeout()).chain(pull).min()
     }
 
     /// Ends or hedges the operations whose moment has come.
     pub fn handle_timeout(&mut self, now: Now, out: &mut impl Extend<Effect>) {
+        self.hints_timeout(now, out);
+        self.pull_on(now, out);
         for op in self.deadlines.due(now.elapsed) {
             match self.ops.get_mut(op) {
                 Some(Pending::Put(_)) => self.put_timeout(now, op, out),
@@ -169,7 +224,17 @@ impl Shard {
                 Some(Pending::Scan(_)) => self.scan_timeout(now, op, out),
                 Some(Pending::Why(_)) => self.why_timeout(now, op, out),
                 Some(Pending::Forward(_)) => self.forward_timeout(now, op, out),
-                Some(Pending::BaseLoad(_) | Pending::ReplicaRead { .. } | Pending::ReplicaScan { .. }) | None => {}
+                Some(Pending::Hint(_)) => self.hint_overdue(now, op, out),
+                Some(Pending::Pull(_)) => self.pull_overdue(now, op, out),
+                Some(
+                    Pending::BaseLoad(_)
+                    | Pending::ReplicaRead { .. }
+                    | Pending::ReplicaScan { .. }
+                    | Pending::StandInRead(_)
+                    | Pending::HintRecovery
+                    | Pending::HintPage { .. },
+                )
+                | None => {}
             }
         }
     }
@@ -186,12 +251,32 @@ impl Shard {
             (_, Some(key)) => self.view.partition_of(key).expect("a request is admitted only under a layout"),
             (_, None) => unreachable!("every operation but a scan has a key"),
         };
-        let place = Preference::new(Arc::clone(&self.view), partition, self.ops.len());
+        let place = self.preference(partition);
         let anywhere = matches!(request.operation, Operation::Scan(_) | Operation::Why { .. });
         if !anywhere && !place.contains_me() {
-            self.forward(origin, place, request, now.elapsed, deadline, out);
-            return;
+            return self.forward(now, origin, place, request, deadline, out);
         }
+        self.coordinate(now, origin, place, request, deadline, out);
+    }
+
+    /// The replicas of a partition, as they are preferred now.
+    fn preference(&self, partition: PartitionId) -> Preference {
+        // To the power of two: who is a little faster at the moment is not better.
+        let slowness = |node| self.latencies.get(&node).map_or(0, |latency| latency.p95().as_millis().max(1).ilog2());
+        Preference::new(Arc::clone(&self.view), partition, self.ops.len(), slowness)
+    }
+
+    /// Carries out a request here.
+    fn coordinate(
+        &mut self,
+        now: Now,
+        origin: Origin,
+        place: Preference,
+        request: Request,
+        deadline: Duration,
+        out: &mut impl Extend<Effect>,
+    ) {
+        let partition = place.partition();
         if request.operation.is_write()
             && let Some(fault) = self.view.fitness().clock
         {
@@ -201,15 +286,18 @@ impl Shard {
         }
         let stored = |key: &Bytes| StoredKey::new(request.keyspace, partition, key);
         match request.operation {
-            Operation::Get { key, level } => self.get(now, origin, place, stored(&key), level, deadline, out),
-            Operation::Put { key, value, ttl_ms, level, context } => {
-                let lifetime = put::Lifetime::Asked(ttl_ms);
-                let asked = put::Asked { key: stored(&key), value: Some(value), lifetime, context };
-                self.put(now, origin, place, asked, level, deadline, out);
+            Operation::Get { key, level, consistency } => {
+                self.get(now, origin, place, stored(&key), (level, consistency), deadline, out);
             }
-            Operation::Delete { key, level, context } => {
-                let asked = put::Asked { key: stored(&key), value: None, lifetime: put::Lifetime::None, context };
-                self.put(now, origin, place, asked, level, deadline, out);
+            Operation::Put { key, value, ttl_ms, level, consistency, context, .. } => {
+                let (key, lifetime) = (stored(&key), put::Lifetime::Asked(ttl_ms));
+                let asked = put::Asked { key, value: Some(value), lifetime, context, level, consistency };
+                self.put(now, origin, place, asked, deadline, out);
+            }
+            Operation::Delete { key, level, consistency, context, .. } => {
+                let (key, lifetime) = (stored(&key), put::Lifetime::None);
+                let asked = put::Asked { key, value: None, lifetime, context, level, consistency };
+                self.put(now, origin, place, asked, deadline, out);
             }
             Operation::Scan(scan) => self.scan(now, origin, place, request.keyspace, scan, deadline, out),
             Operation::Why { key } => self.why(now, origin, place, stored(&key), deadline, out),
@@ -220,7 +308,7 @@ impl Shard {
     /// coordinators that wait for the disk.
     fn is_busy(&self) -> bool {
         let (waiting_writes, _) = self.overlay.waiting();
-        self.ops.len() + waiting_writes + self.log.answers() >= self.operations_limit()
+        self.operations() + waiting_writes + self.log.answers() >= self.operations_limit()
     }
 
     /// How many operations this shard takes on: each may hold a whole pair.
@@ -267,8 +355,10 @@ impl Shard {
             return refuse(FailureKind::Rejected, "the request's time was up before this node saw it".to_owned());
         }
         if self.is_busy() {
-            let message =
-                format!("this node has {} operations in flight and takes no more; slow down and retry", self.ops.len());
+            let message = format!(
+                "this node has {} operations in flight and takes no more; slow down and retry",
+                self.operations()
+            );
             return refuse(FailureKind::Overloaded, message);
         }
         if request.operation.is_write() && self.is_full() {
@@ -302,15 +392,35 @@ impl Shard {
             return;
         }
         match message {
-            Message::Write { op, key, record, minted } => {
-                self.replica_write(now, from, op, &key, record, minted, out);
+            Message::Write { op, key, record, minted, stand_in_for, relay } => {
+                if !relay.is_empty() {
+                    self.relay(from, op, (&key, &record, minted), &relay, out);
+                }
+                self.replica_write(now, from, op, &key, record, minted, stand_in_for, out);
             }
-            Message::Read { op, key } => self.replica_read(from, op, key, out),
-            Message::Scan { op, range, limit_bytes } => self.replica_scan(from, op, range, limit_bytes, out),
+            Message::Relayed { coordinator, op, key, record, minted } => match self.admit_peer(tag) {
+                Ok(()) => self.replica_write(now, coordinator, op, &key, record, minted, None, out),
+                Err(failure) => self.send(coordinator, Message::Refused { op, failure }, out),
+            },
+            Message::Read { op, key, known, stand_in_for } => {
+                self.replica_read(from, op, key, known, stand_in_for, out);
+            }
+            Message::Scan { op, range, limit_bytes, checked } => {
+                self.replica_scan(from, op, range, limit_bytes, checked, out);
+            }
             Message::Forward { op, request } => self.forwarded(now, from, op, request, out),
-            Message::WriteReply { op, newest } => self.put_reply(now, from.node, op, newest, out),
+            Message::WriteReply { op, newest } => match self.ops.get_mut(op) {
+                Some(Pending::Put(_)) => self.put_reply(now, from.node, op, newest, out),
+                Some(Pending::Get(_)) => self.repair_reply(now, from.node, op, out),
+                Some(Pending::Hint(_)) => self.hint_delivered(now, from.node, op, out),
+                _ => {}
+            },
+            Message::ReadSame { op } => self.read_same(now, from.node, op, out),
             Message::ReadReply { op, record } => self.read_reply(now, from.node, op, record, out),
-            Message::ScanReply { op, rows, more } => self.scan_reply(now, from.node, op, Page { rows, more }, out),
+            Message::ScanReply { op, rows, more, digest } => match self.ops.get_mut(op) {
+                Some(Pending::Pull(_)) => self.pull_reply(now, from.node, op, Page { rows, more }, digest, out),
+                _ => self.scan_reply(now, from.node, op, Page { rows, more }, out),
+            },
             Message::ForwardReply { op, response } => self.forward_reply(now, from.node, op, response, out),
             Message::Refused { op, failure } => self.refused(now, from.node, op, failure, out),
         }
@@ -341,7 +451,8 @@ impl Shard {
     fn loaded(&mut self, now: Now, op: Op, result: Result<Option<Record>, StoreError>, out: &mut impl Extend<Effect>) {
         match self.ops.get_mut(op) {
             Some(Pending::BaseLoad(_)) => self.base_loaded(now, op, result, out),
-            Some(Pending::Get(_) | Pending::Why(_)) => self.local_read(now, op, result, out),
+            Some(Pending::Get(_) | Pending::Why(_) | Pending::StandInRead(_)) => self.local_read(now, op, result, out),
+            Some(Pending::Hint(_)) => self.hint_loaded(now, op, result, out),
             Some(Pending::ReplicaRead { .. }) => self.replica_loaded(op, result, out),
             _ => {}
         }
@@ -351,6 +462,8 @@ impl Shard {
         match self.ops.get_mut(op) {
             Some(Pending::Scan(_)) => self.scan_scanned(now, op, result, out),
             Some(Pending::ReplicaScan { .. }) => self.replica_scanned(op, result, out),
+            Some(Pending::HintPage { .. }) => self.hint_page(now, op, result, out),
+            Some(Pending::HintRecovery) => self.hints_recovered(now, op, result, out),
             _ => {}
         }
     }
@@ -359,6 +472,7 @@ impl Shard {
         match self.ops.get_mut(op) {
             Some(Pending::Forward(_)) => self.forward_reply(now, node, op, Response::Failed(failure), out),
             Some(Pending::Why(_)) => self.why_failed(node, op, failure.message, out),
+            Some(Pending::Hint(_)) => self.hint_unwanted(now, op, &failure, out),
             _ => self.replica_failed(now, node, op, out),
         }
     }
@@ -380,7 +494,17 @@ impl Shard {
             Some(Pending::Scan(_)) => self.scan_failed(now, node, op, out),
             Some(Pending::Why(_)) => self.why_failed(node, op, "it was not reached, or was lost".to_owned(), out),
             Some(Pending::Forward(_)) => self.forward_lost(now, node, op, out),
-            Some(Pending::BaseLoad(_) | Pending::ReplicaRead { .. } | Pending::ReplicaScan { .. }) | None => {}
+            Some(Pending::Hint(_)) => self.hint_failed(now, op, out),
+            Some(Pending::Pull(_)) => self.pull_failed(now, op, out),
+            Some(
+                Pending::BaseLoad(_)
+                | Pending::ReplicaRead { .. }
+                | Pending::ReplicaScan { .. }
+                | Pending::StandInRead(_)
+                | Pending::HintRecovery
+                | Pending::HintPage { .. },
+            )
+            | None => {}
         }
     }
 
@@ -392,7 +516,14 @@ impl Shard {
             Pending::Scan(scan) => scan.waits_for(node),
             Pending::Why(why) => why.waits_for(node),
             Pending::Forward(forward) => forward.waits_for(node),
-            Pending::BaseLoad(_) | Pending::ReplicaRead { .. } | Pending::ReplicaScan { .. } => false,
+            Pending::Hint(delivery) => delivery.waits_for(node),
+            Pending::Pull(page) => page.waits_for(node),
+            Pending::BaseLoad(_)
+            | Pending::ReplicaRead { .. }
+            | Pending::ReplicaScan { .. }
+            | Pending::StandInRead(_)
+            | Pending::HintRecovery
+            | Pending::HintPage { .. } => false,
         };
         let lost: Vec<Op> = self.ops.ops().filter(|(_, pending)| waits(pending)).map(|(op, _)| op).collect();
         for op in lost {
@@ -409,6 +540,17 @@ impl Shard {
         for node in gone {
             self.peer_lost(now, node, out);
         }
+        if self.is_started {
+            self.adopt_all(now, out);
+        }
+    }
+
+    /// What a view begins or ends besides requests.
+    fn adopt_all(&mut self, now: Now, out: &mut impl Extend<Effect>) {
+        self.latencies.retain(|id, _| self.view.members.contains_key(id));
+        self.recover_hints(out);
+        self.adopt_targets(now, out);
+        self.adopt_doubt(now, out);
     }
 
     fn answer(&self, origin: Origin, response: Response, out: &mut impl Extend<Effect>) {
@@ -442,6 +584,23 @@ impl Shard {
     }
 }
 
+/// Actors of one write each, drawn from this process's own: no other has drawn them.
+#[derive(Debug)]
+struct Actors {
+    seed: u64,
+    drawn: u64,
+}
+
+impl Actors {
+    fn next(&mut self) -> ActorId {
+        self.drawn += 1;
+        let digest = Digest::of([&self.seed.to_be_bytes()[..], &self.drawn.to_be_bytes()[..]].into_iter());
+        let mut word = [0; 8];
+        word.copy_from_slice(&digest.0[..8]);
+        ActorId(u64::from_be_bytes(word))
+    }
+}
+
 fn emit(out: &mut impl Extend<Effect>, effect: Effect) {
     out.extend(core::iter::once(effect));
 }
@@ -464,7 +623,7 @@ fn check_pair(key_limit: usize, pair_limit: usize, key: usize, value: usize) -> 
 #[must_use]
 pub fn partition_of_message(message: &Message, view: &View) -> Option<PartitionId> {
     match message {
-        Message::Write { key, .. } | Message::Read { key, .. } => Some(key.partition()),
+        Message::Write { key, .. } | Message::Relayed { key, .. } | Message::Read { key, .. } => Some(key.partition()),
         Message::Scan { range, .. } => range.place().map(|(_, partition)| partition),
         Message::Forward { request, .. } => partition_of_request(request, view),
         _ => None,

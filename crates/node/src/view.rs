@@ -74,6 +74,13 @@ pub struct Replica {
     pub in_doubt: bool,
 }
 
+impl Standing {
+    fn replica(self) -> Replica {
+        let Self { id, centre, up, in_doubt } = self;
+        Replica { id, centre, up, in_doubt }
+    }
+}
+
 impl PartialEq for View {
     fn eq(&self, other: &Self) -> bool {
         self.me == other.me && self.same_as(other)
@@ -163,10 +170,21 @@ impl View {
             Some(layout) if layout.partitions().contains(partition) => layout.table().replicas(partition),
             _ => &[],
         };
-        row.iter().map(|index| {
-            let Standing { id, centre, up, in_doubt } = self.standing[usize::from(*index)];
-            Replica { id, centre, up, in_doubt }
-        })
+        row.iter().map(|index| self.standing[usize::from(*index)].replica())
+    }
+
+    /// The nodes that may stand in for absent replicas of a partition, clockwise.
+    pub(crate) fn fallbacks(&self, partition: PartitionId) -> impl Iterator<Item = Replica> + Clone {
+        let row: &[MemberIndex] = match &self.layout {
+            Some(layout) if layout.partitions().contains(partition) => layout.table().fallbacks(partition),
+            _ => &[],
+        };
+        row.iter().map(|index| self.standing[usize::from(*index)].replica())
+    }
+
+    /// How a member of the layout stands.
+    pub(crate) fn standing_of(&self, id: NodeId) -> Option<Replica> {
+        self.standing.iter().find(|standing| standing.id == id).map(|standing| standing.replica())
     }
 
     /// Whether a node is worth asking: not known to be down or gone. This node always is.

@@ -17,21 +17,28 @@
 #[cfg(test)]
 extern crate std;
 
+mod budget;
 mod effect;
 mod error;
+mod latency;
 mod level;
 #[cfg(test)]
 mod oracle;
 mod read;
+mod repair;
 mod replicas;
 mod requirement;
+mod stand_ins;
 mod tally;
 mod write;
 
+pub use budget::HedgeBudget;
 pub use effect::{Effect, Input, Outcome};
 pub use error::Error;
+pub use latency::Latency;
 pub use level::Level;
-pub use read::Read;
+pub use read::{Hedge, Read, ReadConfig};
+pub use repair::Repair;
 pub use replicas::ReplicaSet;
 pub use requirement::{QuorumSet, Requirement};
-pub use write::Write;
+pub use write::{Write, WriteConfig};

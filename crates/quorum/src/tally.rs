@@ -1,6 +1,7 @@
-//! `Tally`: the count that a write and a read share, and the one place where an operation ends.
+//! `Tally`: the count that all operations share, and the one place where an operation ends.
 //!
-//! It owns who has answered, who has failed, the deadline and the outcome. It never sends anything.
+//! It owns which replicas have answered, which have failed, the deadline and the outcome. It never
+//! sends anything, and what is still possible is for the operation to say.
 
 use core::time::Duration;
 
@@ -18,27 +19,13 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Starts to count, and ends at once when it is too late already or the failed ones are too
-    /// many.
-    pub(crate) fn start(
-        now: Duration,
-        requirement: Requirement,
-        replicas: ReplicaSet,
-        failed: ReplicaSet,
-        deadline: Duration,
-        out: &mut impl Extend<Effect>,
-    ) -> Tally {
+    pub(crate) fn new(requirement: Requirement, replicas: ReplicaSet, failed: ReplicaSet, deadline: Duration) -> Tally {
         let failed = failed.intersection(replicas);
-        let mut tally = Tally { requirement, replicas, answered: ReplicaSet::EMPTY, failed, deadline, outcome: None };
-        tally.expire(now, out);
-        tally.decide(out);
-        tally
+        Tally { requirement, replicas, answered: ReplicaSet::EMPTY, failed, deadline, outcome: None }
     }
 
-    /// Counts what happened. Lateness goes first, so that the outcome depends on the time of an
-    /// input and not on whether the caller looked at its timers or at its mail first.
-    pub(crate) fn handle(&mut self, now: Duration, input: Input, out: &mut impl Extend<Effect>) {
-        self.expire(now, out);
+    /// Notes what a replica itself did.
+    pub(crate) fn note(&mut self, input: Input) {
         match input {
             Input::Answer { replica } if self.replicas.contains(replica) => {
                 self.answered.insert(replica);
@@ -47,15 +34,25 @@ impl Tally {
             Input::Error { replica } if self.unsettled().contains(replica) => {
                 self.failed.insert(replica);
             }
-            Input::Answer { .. } | Input::Error { .. } => {}
+            Input::Answer { .. } | Input::Error { .. } | Input::StoodIn { .. } | Input::NoStandIn { .. } => {}
         }
-        self.decide(out);
     }
 
     /// Ends the operation if the deadline has come.
+    ///
+    /// Every operation does this before it notes an input, so that the outcome depends on the time
+    /// of the input and not on whether the caller looked at its timers or at its mail first.
     pub(crate) fn expire(&mut self, now: Duration, out: &mut impl Extend<Effect>) {
         if now >= self.deadline {
             self.end(Outcome::TimedOut, out);
+        }
+    }
+
+    /// The first end counts; every later one is ignored.
+    pub(crate) fn end(&mut self, outcome: Outcome, out: &mut impl Extend<Effect>) {
+        if self.outcome.is_none() {
+            self.outcome = Some(outcome);
+            out.extend([Effect::Done(outcome)]);
         }
     }
 
@@ -64,23 +61,11 @@ impl Tally {
         self.replicas.difference(self.answered).difference(self.failed)
     }
 
+    pub(crate) fn is_met(&self, places: ReplicaSet) -> bool {
+        self.requirement.is_met(places)
+    }
+
     pub(crate) fn is_done(&self) -> bool {
         self.outcome.is_some()
-    }
-
-    fn decide(&mut self, out: &mut impl Extend<Effect>) {
-        if self.requirement.is_met(self.answered) {
-            self.end(Outcome::Reached, out);
-        } else if !self.requirement.is_possible(self.answered, self.unsettled()) {
-            self.end(Outcome::Impossible, out);
-        }
-    }
-
-    /// The first end counts; every later one is ignored.
-    fn end(&mut self, outcome: Outcome, out: &mut impl Extend<Effect>) {
-        if self.outcome.is_none() {
-            self.outcome = Some(outcome);
-            out.extend([Effect::Done(outcome)]);
-        }
     }
 }

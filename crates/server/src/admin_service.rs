@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use kvorum_node::control::Status as ClusterStatus;
 use kvorum_node::{Layout, View};
 use kvorum_ring::Token;
 use kvorum_wire::v1;
@@ -23,11 +22,12 @@ pub(crate) struct AdminService {
 }
 
 impl AdminService {
-    async fn cluster_status(&self) -> Result<ClusterStatus, Status> {
-        let (reply, status) = oneshot::channel();
+    /// Asks the control part.
+    async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> ControlEvent) -> Result<T, Status> {
+        let (reply, answer) = oneshot::channel();
         let stopping = || Status::unavailable("rejected: the node is stopping");
-        self.control.send(ControlEvent::Status(reply)).await.map_err(|_| stopping())?;
-        status.await.map_err(|_| stopping())
+        self.control.send(question(reply)).await.map_err(|_| stopping())?;
+        answer.await.map_err(|_| stopping())
     }
 }
 
@@ -54,7 +54,7 @@ fn place(layout: &Layout, key: &[u8]) -> v1::KeyPlace {
 #[tonic::async_trait]
 impl v1::admin_server::Admin for AdminService {
     async fn status(&self, _: Request<v1::StatusRequest>) -> Result<Response<v1::StatusResponse>, Status> {
-        let status = self.cluster_status().await?;
+        let status = self.ask(ControlEvent::Status).await?;
         let members = status.members.into_iter().map(|member| v1::Member {
             name: member.name,
             id: member.id.to_string(),
@@ -68,6 +68,8 @@ impl v1::admin_server::Admin for AdminService {
             bytes: member.bytes,
             heartbeat_age_ms: member.heartbeat_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
             in_doubt: member.in_doubt,
+            pulled: member.pulled,
+            to_pull: member.to_pull,
         });
         Ok(Response::new(v1::StatusResponse {
             cluster: status.cluster.map(|cluster| cluster.to_string()).unwrap_or_default(),
@@ -81,6 +83,20 @@ impl v1::admin_server::Admin for AdminService {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             ready: self.snapshot.borrow().ready,
         }))
+    }
+
+    async fn hints(&self, _: Request<v1::HintsRequest>) -> Result<Response<v1::HintsResponse>, Status> {
+        let view = self.snapshot.borrow().view.clone();
+        let now_ms = self.clock.now().unix_ms;
+        let queues = self.ask(ControlEvent::Hints).await?;
+        let queues = queues.into_iter().map(|queue| v1::HintQueue {
+            target: view.name_of(queue.target),
+            count: queue.count,
+            bytes: queue.bytes,
+            owed: queue.owed,
+            oldest_age_ms: now_ms.saturating_sub(queue.oldest_unix_ms),
+        });
+        Ok(Response::new(v1::HintsResponse { holder: self.name.clone(), queues: queues.collect() }))
     }
 
     async fn ring(&self, request: Request<v1::RingRequest>) -> Result<Response<v1::RingResponse>, Status> {

@@ -1,10 +1,13 @@
 //! Between what clients say on the wire and what shards understand.
 
+use std::mem;
 use std::num::NonZeroU8;
 use std::time::Duration;
 
 use bytes::Bytes;
-use kvorum_node::{Failure, FailureKind, Keyspace, Operation, Record, Request, Response, View, request};
+use kvorum_node::{
+    Attempt, Consistency, Failure, FailureKind, Keyspace, Operation, Record, Request, Response, View, request,
+};
 use kvorum_quorum::Level;
 use kvorum_ring::PartitionId;
 use kvorum_wire::v1;
@@ -18,19 +21,9 @@ const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 pub(crate) fn request_from_wire(view: &View, operation: v1::request::Operation) -> Result<Request, Failure> {
     use v1::request::Operation as Wire;
     let (keyspace, timeout_ms, operation) = match operation {
-        Wire::Get(get) => {
-            (get.keyspace, get.timeout_ms, Operation::Get { key: get.key, level: level_from_wire(get.level)? })
-        }
-        Wire::Put(put) => {
-            let level = level_from_wire(put.level)?;
-            let v1::PutRequest { keyspace, key, value, ttl_ms, timeout_ms, context, .. } = put;
-            (keyspace, timeout_ms, Operation::Put { key, value, ttl_ms, level, context })
-        }
-        Wire::Delete(delete) => {
-            let level = level_from_wire(delete.level)?;
-            let v1::DeleteRequest { keyspace, key, timeout_ms, context, .. } = delete;
-            (keyspace, timeout_ms, Operation::Delete { key, level, context })
-        }
+        Wire::Get(mut get) => (mem::take(&mut get.keyspace), get.timeout_ms, get_from_wire(get)?),
+        Wire::Put(mut put) => (mem::take(&mut put.keyspace), put.timeout_ms, put_from_wire(put)?),
+        Wire::Delete(mut delete) => (mem::take(&mut delete.keyspace), delete.timeout_ms, delete_from_wire(delete)?),
         Wire::Scan(scan) => {
             let cursor = scan.cursor.unwrap_or_default();
             let partition = u16::try_from(cursor.partition)
@@ -50,6 +43,52 @@ pub(crate) fn request_from_wire(view: &View, operation: v1::request::Operation) 
     let keyspace = self::keyspace(view, &keyspace)?.id;
     let timeout = if timeout_ms == 0 { DEFAULT_TIMEOUT } else { Duration::from_millis(timeout_ms.into()) };
     Ok(Request { keyspace, timeout, operation })
+}
+
+/// A get, without its keyspace and timeout.
+pub(crate) fn get_from_wire(get: v1::GetRequest) -> Result<Operation, Failure> {
+    let consistency = consistency_from_wire(get.consistency)?;
+    Ok(Operation::Get { key: get.key, level: level_from_wire(get.level)?, consistency })
+}
+
+/// A put, without its keyspace and timeout.
+pub(crate) fn put_from_wire(put: v1::PutRequest) -> Result<Operation, Failure> {
+    let (level, consistency) = (level_from_wire(put.level)?, consistency_from_wire(put.consistency)?);
+    let v1::PutRequest { key, value, ttl_ms, context, .. } = put;
+    Ok(Operation::Put { key, value, ttl_ms, level, consistency, attempt: put.attempt.map(attempt_from_wire), context })
+}
+
+/// A delete, without its keyspace and timeout.
+pub(crate) fn delete_from_wire(delete: v1::DeleteRequest) -> Result<Operation, Failure> {
+    let (level, consistency) = (level_from_wire(delete.level)?, consistency_from_wire(delete.consistency)?);
+    let v1::DeleteRequest { key, context, .. } = delete;
+    Ok(Operation::Delete { key, level, consistency, attempt: delete.attempt.map(attempt_from_wire), context })
+}
+
+fn attempt_from_wire(attempt: v1::Attempt) -> Attempt {
+    Attempt { id: attempt.id, retried_after_ms: attempt.retried_after_ms }
+}
+
+pub(crate) fn attempt_to_wire(attempt: Attempt) -> v1::Attempt {
+    v1::Attempt { id: attempt.id, retried_after_ms: attempt.retried_after_ms }
+}
+
+pub(crate) fn consistency_from_wire(consistency: i32) -> Result<Option<Consistency>, Failure> {
+    match v1::Consistency::try_from(consistency) {
+        Ok(v1::Consistency::Unspecified) => Ok(None),
+        Ok(v1::Consistency::Sloppy) => Ok(Some(Consistency::Sloppy)),
+        Ok(v1::Consistency::Strict) => Ok(Some(Consistency::Strict)),
+        Err(_) => Err(invalid(format!("there is no consistency {consistency}; use sloppy or strict"))),
+    }
+}
+
+pub(crate) fn consistency_to_wire(consistency: Option<Consistency>) -> i32 {
+    let consistency = match consistency {
+        None => v1::Consistency::Unspecified,
+        Some(Consistency::Sloppy) => v1::Consistency::Sloppy,
+        Some(Consistency::Strict) => v1::Consistency::Strict,
+    };
+    consistency.into()
 }
 
 /// Looks a keyspace up by the name that a client gives.

@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use kvorum_gossip::State;
 use kvorum_node::control::{ChangeOutcome, DoubtEnd, Figures, Note, Status};
 use kvorum_node::{
-    Address, CatalogChange, Control, ControlEffect, ControlInput, ControlMessage, Input, NodeId, ShardIndex, View,
+    Address, CatalogChange, Control, ControlEffect, ControlInput, ControlMessage, HintQueue, Input, NodeId, ShardIndex,
+    View,
 };
 use kvorum_wire::v1;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -40,6 +41,8 @@ pub(crate) enum ControlEvent {
     Input(ControlInput),
     /// An operator asks for the status.
     Status(oneshot::Sender<Status>),
+    /// An operator asks what is kept for others.
+    Hints(oneshot::Sender<Vec<HintQueue>>),
     /// An operator asks for a change of the keyspaces.
     ChangeCatalog {
         change: CatalogChange,
@@ -93,6 +96,7 @@ impl ControlLoop {
                         let input = ControlInput::ChangeCatalog { ticket, change, timeout };
                         control.handle(self.clock.now(), input, &mut effects);
                     }
+                    Some(ControlEvent::Hints(reply)) => drop(reply.send(control.hints().0)),
                     Some(ControlEvent::Status(reply)) => drop(reply.send(control.status(self.clock.now().elapsed))),
                     None => return,
                 },

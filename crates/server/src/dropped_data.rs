@@ -89,7 +89,7 @@ mod tests {
 
     fn store(engine: &dyn Engine, keyspace: KeyspaceId) {
         let record = Record::lww(Dot { time: Timestamp::from_bits(1), actor: ActorId(1) }, Some(b"value"), None);
-        engine.submit(Batch { shard: ShardIndex(0), seq: LogSeq(1), records: vec![(key(keyspace), record)] });
+        engine.submit(Batch { shard: ShardIndex(0), seq: LogSeq(1), changes: vec![(key(keyspace), Some(record))] });
     }
 
     async fn until_gone(engine: &dyn Engine, keyspace: KeyspaceId) {

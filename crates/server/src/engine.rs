@@ -23,15 +23,15 @@ pub use sled::SledEngine;
 
 use crate::memory::Shares;
 
-/// What a shard appends in one turn: records in the order of their sequences, the last of which is `seq`.
+/// What a shard appends in one turn, in the order of the sequences, the last of which is `seq`.
 #[derive(Debug)]
 pub struct Batch {
     /// Whose.
     pub shard: ShardIndex,
     /// The last sequence in it.
     pub seq: LogSeq,
-    /// Records that replace what is stored.
-    pub records: Vec<(StoredKey, Record)>,
+    /// Records that replace what is stored, and keys under which nothing is to be stored any more.
+    pub changes: Vec<(StoredKey, Option<Record>)>,
 }
 
 /// The answer to [`Engine::try_get`].

@@ -223,6 +223,7 @@ async fn serve(
     let control_config = ControlConfig {
         me,
         boot: identity.boot,
+        shards: config.shards,
         peer: config.peer_advertise.clone().unwrap_or_else(|| peer.to_string()).into(),
         meta: MemberMeta {
             name: config.name.as_str().into(),
@@ -235,6 +236,8 @@ async fn serve(
             since_ms: clock.now().unix_ms.max(clock_floor.millis()),
             epoch: 0,
             catalog: 0,
+            pulled: 0,
+            to_pull: 0,
             bytes: 0,
             founding: 0,
             ceiling: clock_floor,
@@ -293,6 +296,7 @@ async fn serve(
     for index in (0..).map(ShardIndex).take(config.shards) {
         let shard_config = ShardConfig {
             index,
+            shards: config.shards,
             actor,
             clock_floor,
             max_drift_ms: millis(MAX_DRIFT),

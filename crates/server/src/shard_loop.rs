@@ -67,7 +67,7 @@ pub(crate) struct ShardLoop {
 /// What a turn has collected to leave at its end.
 #[derive(Default)]
 struct Turn {
-    records: Vec<(StoredKey, Record)>,
+    changes: Vec<(StoredKey, Option<Record>)>,
     last_seq: LogSeq,
     mail: BTreeMap<ShardIndex, Vec<Mail>>,
     /// Sessions with replies, and peers with frames, that are to be flushed.
@@ -176,6 +176,10 @@ pub(crate) fn install(index: ShardIndex, shard: Shard, shared: Shared) {
         rearm: Arc::clone(&rearm),
     };
     CURRENT.set(Some(this));
+    with(|this| {
+        this.inputs.push_back(Input::Started);
+        this.run();
+    });
     tokio::spawn(async move {
         loop {
             let mail = mailbox.take().await;
@@ -357,8 +361,9 @@ impl ShardLoop {
         for frame in frames {
             match codec::unpack(frame) {
                 Ok(Unpacked { shard, tag, message }) => {
-                    let owner =
-                        if message.is_request() { self.owner(partition_of_message(&message, &view)) } else { shard };
+                    let partition = partition_of_message(&message, &view);
+                    let by_key = message.is_request() || partition.is_some();
+                    let owner = if by_key { self.owner(partition) } else { shard };
                     self.route(owner, Input::Peer { from, tag, message });
                 }
                 Err(bad) => tracing::warn!(peer = %view.name_of(from.node), "{bad}; it is ignored"),
@@ -431,7 +436,7 @@ impl ShardLoop {
                 self.shard.handle(now, input, &mut self.effects);
                 self.perform();
             }
-            if self.turn.records.is_empty() {
+            if self.turn.changes.is_empty() {
                 break;
             }
             self.submit();
@@ -458,13 +463,20 @@ impl ShardLoop {
                 }
                 Effect::Append { seq, key, record } => {
                     self.turn.last_seq = seq;
-                    self.turn.records.push((key, record));
+                    self.turn.changes.push((key, Some(record)));
+                }
+                Effect::Erase { seq, key } => {
+                    self.turn.last_seq = seq;
+                    self.turn.changes.push((key, None));
                 }
                 Effect::Load { op, key } => match self.shared.engine.try_get(&key) {
                     TryGet::Hit(record) => self.inputs.push_back(Input::Loaded { op, result: Ok(Some(record)) }),
                     TryGet::Absent => self.inputs.push_back(Input::Loaded { op, result: Ok(None) }),
                     TryGet::Failed(error) => self.inputs.push_back(Input::Loaded { op, result: Err(error) }),
-                    TryGet::WouldBlock => self.read_disk(op, Read::Get(key)),
+                    TryGet::WouldBlock => {
+                        self.inputs.push_back(Input::Loading { op });
+                        self.read_disk(op, Read::Get(key));
+                    }
                 },
                 Effect::Scan { op, range, limit_bytes } => self.read_disk(op, Read::Scan(range, limit_bytes)),
                 Effect::Report(report) => {
@@ -497,9 +509,9 @@ impl ShardLoop {
     }
 
     fn submit(&mut self) {
-        let records = std::mem::take(&mut self.turn.records);
+        let changes = std::mem::take(&mut self.turn.changes);
         let seq = self.turn.last_seq;
-        if self.shared.engine.submit(Batch { shard: self.index, seq, records }) == Submitted::Durable {
+        if self.shared.engine.submit(Batch { shard: self.index, seq, changes }) == Submitted::Durable {
             self.inputs.push_back(Input::Durable(seq));
         }
     }

@@ -249,7 +249,7 @@ impl Clients {
         env: &mut Environment,
     ) -> OpId {
         let id = self.begin(session, host, key, Action::Get, None, moment(env.now));
-        let operation = Operation::Get { key: self.name(key), level: Some(level) };
+        let operation = Operation::Get { key: self.name(key), level: Some(level), consistency: None };
         self.ask_one(session, host, id, operation, timeout, env)
     }
 
@@ -276,7 +276,15 @@ impl Clients {
         let id = self.begin(session, host, key, Action::Put { expiry }, read, moment(env.now));
         let value = value_of(id.0, self.padded, &mut self.random).into();
         let ttl_ms = ttl.map(|ttl| ttl.as_millis() as u64);
-        let operation = Operation::Put { key: self.name(key), value, ttl_ms, level: Some(level), context };
+        let operation = Operation::Put {
+            key: self.name(key),
+            value,
+            ttl_ms,
+            level: Some(level),
+            context,
+            consistency: None,
+            attempt: None,
+        };
         self.ask_one(session, host, id, operation, timeout, env)
     }
 
@@ -294,7 +302,8 @@ impl Clients {
         let (read, context) = seen.unzip();
         let id = self.begin(session, host, key, Action::Delete, read, moment(env.now));
         let context = context.unwrap_or_default();
-        let operation = Operation::Delete { key: self.name(key), level: Some(level), context };
+        let operation =
+            Operation::Delete { key: self.name(key), level: Some(level), context, consistency: None, attempt: None };
         self.ask_one(session, host, id, operation, timeout, env)
     }
 

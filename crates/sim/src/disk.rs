@@ -73,7 +73,8 @@ struct Append {
     shard: usize,
     seq: LogSeq,
     key: StoredKey,
-    record: Record,
+    /// None erases what is stored.
+    record: Option<Record>,
 }
 
 /// A state file that is written.
@@ -132,8 +133,8 @@ impl Disk {
         }
     }
 
-    /// Queues a record for the log.
-    pub(crate) fn append(&mut self, shard: usize, seq: LogSeq, key: StoredKey, record: Record) {
+    /// Queues a record for the log, or the removal of what is stored.
+    pub(crate) fn append(&mut self, shard: usize, seq: LogSeq, key: StoredKey, record: Option<Record>) {
         let log = &mut self.log;
         assert!(!log.failed, "nothing is appended to a log that is known to have failed");
         assert_eq!(seq.0, log.appended[shard].0 + 1, "a shard hands out sequences in order, without gaps");
@@ -204,7 +205,11 @@ impl Disk {
                 batches.push(Batch::new());
             }
             let batch = batches.last_mut().expect("each shard begins one");
-            batch.put(key.as_bytes(), record.as_bytes()).expect("the engine takes larger keys and records than these");
+            let put = match record {
+                Some(record) => batch.put(key.as_bytes(), record.as_bytes()),
+                None => batch.delete(key.as_bytes()),
+            };
+            put.expect("the engine takes larger keys and records than these");
         }
         batches
     }
@@ -212,8 +217,7 @@ impl Disk {
     /// The newest record of a key that was appended, whether it is durable or not.
     pub(crate) fn newest(&mut self, key: &StoredKey) -> Option<Record> {
         let pending = self.log.pending.iter().rev().find(|append| append.key == *key);
-        let pending = pending.map(|append| append.record.clone());
-        pending.or_else(|| self.store.load(key).ok().flatten())
+        pending.map_or_else(|| self.store.load(key).ok().flatten(), |append| append.record.clone())
     }
 
     /// Queues a state file; whether the disk was idle, so that writing it begins now.

@@ -77,6 +77,8 @@ impl Process {
             actor,
             epoch: 0,
             catalog: 0,
+            pulled: 0,
+            to_pull: 0,
             bytes: 0,
             founding: 0,
             since_ms: env.unix_ms(settings.host),
@@ -87,6 +89,7 @@ impl Process {
         let config = ControlConfig {
             me: settings.id,
             boot: disk.boot,
+            shards: usize::from(settings.shards),
             in_doubt: disk.in_doubt.clone(),
             peer: Address::clone(&settings.address),
             meta,
@@ -106,6 +109,7 @@ impl Process {
         let view = first.expect("the first view comes out at once");
         let shard = |index| ShardConfig {
             index: ShardIndex(index),
+            shards: usize::from(settings.shards),
             actor,
             clock_floor: disk.ceiling,
             max_drift_ms: MAX_DRIFT_MS,
@@ -127,6 +131,9 @@ impl Process {
             shards,
             hop: env.disk_random.micros(5, 200),
         };
+        for shard in 0..process.shards.len() {
+            env.local(settings.host, Duration::ZERO, Local::Shard { shard, input: Input::Started });
+        }
         process.perform_control(effects, disk, env);
         process.set_timer(0, env);
         process.let_engine_work(disk, env);

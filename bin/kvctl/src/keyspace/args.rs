@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 use kvorum_client::{KeyspaceAlteration, Level, NewKeyspace};
 
+use crate::args::Counting;
 use crate::duration;
 
 #[derive(Debug, Subcommand)]
@@ -14,12 +15,19 @@ pub(crate) enum KeyspaceCommand {
   kvctl keyspace create sessions --ttl 30m
   kvctl keyspace create carts --mode causal -w all
   kvctl keyspace create ledger --min-r 2 --min-w 2
+  kvctl keyspace create accounts --strict        never a stand-in for a replica
   kvctl put -k sessions user:1 token             use it, through any node
 
 A mode is for ever. lww: the last writer wins. causal: concurrent values are
 kept side by side until a write replaces those it has seen. To create what
 exists already, with the same settings, changes nothing; with other settings
-it is refused.")]
+it is refused.
+
+--sloppy, the default: where too few replicas can be reached, other nodes stand
+in for them. So writes are taken whatever fails, and what R + W > N promises
+does not hold meanwhile. --strict: only replicas count, and a read returns only
+what as many replicas as a write needs durably hold. A single put, get or del
+may say otherwise.")]
     Create(CreateArgs),
     /// List all keyspaces
     #[command(after_help = "Examples:
@@ -43,8 +51,11 @@ Exits with 1 when it does not exist.")]
   kvctl keyspace alter carts -r one -w all
   kvctl keyspace alter carts -r default          a majority again
   kvctl keyspace alter ledger --min-w 1
+  kvctl keyspace alter ledger --strict           only replicas count
+  kvctl keyspace alter ledger --sloppy           stand-ins too, when needed
 
-A lifetime holds for values that are written from now on.")]
+A lifetime holds for values that are written from now on. What --strict and
+--sloppy mean, kvctl keyspace create --help tells.")]
     Alter(AlterArgs),
     /// Remove a keyspace and all its data
     #[command(after_help = "Examples:
@@ -81,6 +92,8 @@ pub(crate) struct CreateArgs {
     /// How long values live that do not say, such as 500ms 30s 5m 2h
     #[arg(long, value_name = "DURATION", value_parser = duration::parse_positive)]
     pub(crate) ttl: Option<Duration>,
+    #[command(flatten)]
+    pub(crate) counting: Counting,
 }
 
 #[derive(Debug, Args)]
@@ -113,6 +126,13 @@ pub(crate) struct AlterSettings {
     /// Values that do not say live for ever
     #[arg(long)]
     pub(crate) no_ttl: bool,
+    // Flattened they would not belong to the group.
+    /// Only the key's own replicas count, never stand-ins
+    #[arg(long, conflicts_with = "sloppy")]
+    pub(crate) strict: bool,
+    /// Other nodes stand in for replicas that cannot be reached
+    #[arg(long)]
+    pub(crate) sloppy: bool,
 }
 
 #[derive(Debug, Args)]
@@ -156,6 +176,7 @@ impl CreateArgs {
         };
         let new = NewKeyspace::new(self.name).mode(mode).read(self.read).write(self.write).ttl(self.ttl);
         let new = new.min_read(self.min_read.unwrap_or(0)).min_write(self.min_write.unwrap_or(0));
+        let new = new.consistency(self.counting.consistency());
         if let Some(replication) = self.replication { new.replication(replication) } else { new }
     }
 }
@@ -177,6 +198,10 @@ impl AlterSettings {
         }
         if self.ttl.is_some() || self.no_ttl {
             alteration = alteration.ttl(self.ttl);
+        }
+        let counting = Counting { strict: self.strict, sloppy: self.sloppy };
+        if let Some(consistency) = counting.consistency() {
+            alteration = alteration.consistency(consistency);
         }
         alteration
     }
@@ -213,6 +238,8 @@ mod tests {
             "alter a --ttl 5m --no-ttl",
             "alter a --mode causal",
             "alter a -r most",
+            "alter a --strict --sloppy",
+            "create a --strict --sloppy",
             "drop",
             "show",
             "list a",
@@ -232,5 +259,9 @@ mod tests {
         assert_eq!(alter.write, Some(LevelOrDefault(Some(Level::All))));
         assert!(alter.no_ttl && alter.min_read.is_none());
         assert!(!alter.into_alteration().is_empty());
+        for flag in ["--strict", "--sloppy"] {
+            let alone = settings(&format!("alter carts {flag}"));
+            assert!(!alone.into_alteration().is_empty(), "{flag}");
+        }
     }
 }

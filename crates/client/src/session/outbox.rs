@@ -52,10 +52,11 @@ impl Outbox {
     }
 }
 
+/// Tags, lengths, ids, and the settings of a request; or the cursor's partition.
+pub(super) const FRAME_BYTES: usize = 96;
+
 /// About how many bytes a request is on the wire, never fewer.
 fn weight(operation: &Operation) -> usize {
-    /// Tags, lengths, id, level, timeout, and the cursor's partition.
-    const FRAME: usize = 64;
     let content = match operation {
         Operation::Get(get) => get.keyspace.len() + get.key.len(),
         Operation::Put(put) => put.keyspace.len() + put.key.len() + put.value.len() + put.context.len(),
@@ -65,5 +66,5 @@ fn weight(operation: &Operation) -> usize {
             scan.keyspace.len() + scan.prefix.len() + after.map_or(0, bytes::Bytes::len)
         }
     };
-    FRAME + content
+    FRAME_BYTES + content
 }

@@ -2,7 +2,7 @@
 
 use kvorum_wire::v1::PutRequest;
 
-use super::outbox::{MESSAGE_BYTES, OUTBOX_BYTES};
+use super::outbox::{FRAME_BYTES, MESSAGE_BYTES, OUTBOX_BYTES};
 use super::*;
 
 const VALUE: usize = 10_000;
@@ -34,7 +34,7 @@ fn poll(outgoing: &mut Outgoing) -> Poll<Option<usize>> {
 fn the_outbox_takes_a_mebibyte_and_then_hands_requests_back() {
     let shared = shared();
     let calls = fill(&shared);
-    assert_eq!(calls.len(), OUTBOX_BYTES.div_ceil(VALUE + 64));
+    assert_eq!(calls.len(), OUTBOX_BYTES.div_ceil(VALUE + FRAME_BYTES));
     assert!(matches!(shared.push(put()), Ok(Err(Operation::Put(_)))));
 }
 
@@ -46,7 +46,7 @@ fn a_message_that_leaves_makes_room_again() {
     assert_eq!(poll(&mut outgoing), Poll::Ready(Some(0)), "the greeting");
     assert_eq!(poll(&mut outgoing), Poll::Pending, "the node has not accepted yet");
     shared.accepted();
-    let sent = MESSAGE_BYTES / (VALUE + 64);
+    let sent = MESSAGE_BYTES / (VALUE + FRAME_BYTES);
     assert_eq!(poll(&mut outgoing), Poll::Ready(Some(sent)));
     assert!(fill(&shared).len() >= sent);
 }
@@ -58,7 +58,7 @@ fn what_is_given_up_makes_room_too() {
     let mut outgoing = Outgoing { shared: Arc::clone(&shared), greeted: true };
     shared.accepted();
     assert_eq!(poll(&mut outgoing), Poll::Pending, "nobody waits for any of it");
-    assert_eq!(fill(&shared).len(), OUTBOX_BYTES.div_ceil(VALUE + 64));
+    assert_eq!(fill(&shared).len(), OUTBOX_BYTES.div_ceil(VALUE + FRAME_BYTES));
 }
 
 #[test]

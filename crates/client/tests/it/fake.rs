@@ -67,6 +67,8 @@ struct Inner {
     status: Mutex<Result<v1::StatusResponse, Status>>,
     /// What becomes of every change of a keyspace; none: nothing is ever answered.
     change: Mutex<Option<Result<v1::Keyspace, Status>>>,
+    /// None: nothing is ever answered.
+    hints: Mutex<Option<Result<v1::HintsResponse, Status>>>,
     /// Bumped to break all sessions.
     breaks: watch::Sender<u64>,
     reversed: Mutex<bool>,
@@ -91,6 +93,7 @@ impl Fake {
             topology: Mutex::default(),
             status: Mutex::new(Ok(v1::StatusResponse::default())),
             change: Mutex::new(Some(Ok(v1::Keyspace::default()))),
+            hints: Mutex::new(Some(Ok(v1::HintsResponse::default()))),
             breaks: watch::Sender::new(0),
             reversed: Mutex::new(false),
         });
@@ -134,6 +137,10 @@ impl Fake {
 
     pub(crate) fn change(&self, change: impl Into<Option<Result<v1::Keyspace, Status>>>) {
         *self.inner.change.lock().unwrap() = change.into();
+    }
+
+    pub(crate) fn hints(&self, hints: impl Into<Option<Result<v1::HintsResponse, Status>>>) {
+        *self.inner.hints.lock().unwrap() = hints.into();
     }
 
     /// A change of a keyspace, of any kind.
@@ -316,6 +323,14 @@ impl Admin for Fake {
 
     async fn why(&self, _: Request<v1::WhyRequest>) -> Result<Response<v1::WhyResponse>, Status> {
         unary()
+    }
+
+    async fn hints(&self, _: Request<v1::HintsRequest>) -> Result<Response<v1::HintsResponse>, Status> {
+        let hints = self.inner.hints.lock().unwrap().clone();
+        match hints {
+            Some(hints) => hints.map(Response::new),
+            None => std::future::pending().await,
+        }
     }
 
     async fn list_keyspaces(

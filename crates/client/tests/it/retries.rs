@@ -16,7 +16,7 @@ fn client<'a>(endpoints: impl IntoIterator<Item = &'a String>) -> Client {
 }
 
 /// A node whose first answers are these, and that is willing afterwards.
-async fn first(replies: impl IntoIterator<Item = Reply>) -> Fake {
+pub(crate) async fn first(replies: impl IntoIterator<Item = Reply>) -> Fake {
     let mut replies = replies.into_iter().collect::<Vec<_>>().into_iter();
     Fake::start(move |operation| replies.next().unwrap_or_else(|| Reply::Answer(done(operation)))).await
 }

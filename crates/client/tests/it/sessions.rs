@@ -1,6 +1,9 @@
 //! Many calls on one stream.
 
-use kvorum_client::{Client, Config, Got, Replicas, Route, Timestamp};
+use kvorum_client::{
+    Client, Config, Consistency, DeleteOptions, GetOptions, Got, PutOptions, Replicas, Route, Timestamp,
+};
+use kvorum_wire::v1;
 use kvorum_wire::v1::request::Operation;
 use tokio::task::JoinSet;
 
@@ -35,6 +38,30 @@ async fn an_answer_carries_versions_and_replicas() {
     let version = &got.versions[0];
     assert_eq!((version.actor, version.expires_at_ms), (7, Some(9)));
     assert_eq!(version.timestamp, Timestamp(3 << 16 | 1));
+}
+
+#[tokio::test]
+async fn whose_answers_count_is_said_with_each_request_that_says_it() {
+    let fake = Fake::willing().await;
+    let client = client(&fake).await;
+    for consistency in [None, Some(Consistency::Sloppy), Some(Consistency::Strict)] {
+        client.get_with("key", &GetOptions::new().consistency(consistency)).await.unwrap();
+        client.put_with("key", "value", &PutOptions::new().consistency(consistency)).await.unwrap();
+        client.delete_with("key", &DeleteOptions::new().consistency(consistency)).await.unwrap();
+    }
+    let log = fake.log();
+    let said: Vec<v1::Consistency> = log
+        .operations()
+        .map(|operation| match operation {
+            Operation::Get(get) => get.consistency(),
+            Operation::Put(put) => put.consistency(),
+            Operation::Delete(delete) => delete.consistency(),
+            Operation::Scan(_) => panic!("{log:?}"),
+        })
+        .collect();
+    let thrice = |consistency| [consistency; 3];
+    let expected = [v1::Consistency::Unspecified, v1::Consistency::Sloppy, v1::Consistency::Strict].map(thrice);
+    assert_eq!(said, expected.as_flattened());
 }
 
 #[tokio::test]

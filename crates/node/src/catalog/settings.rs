@@ -76,7 +76,7 @@ mod tests {
 
     fn settings(read: &str, min_read: u8, write: &str, min_write: u8) -> Settings {
         let level = |name: &str| (name != "-").then(|| name.parse().unwrap());
-        Settings { read: level(read), min_read, write: level(write), min_write, ttl_ms: None }
+        Settings { read: level(read), min_read, write: level(write), min_write, ..Settings::default() }
     }
 
     #[test]

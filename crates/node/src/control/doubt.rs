@@ -1,5 +1,5 @@
-//! In doubt: this node may have lost writes that it had acknowledged. It takes writes and answers no reads, until it has
-//! pulled from others what it lacks. The mark is kept over restarts.
+//! In doubt: this node may have lost writes that it had acknowledged. It takes writes and answers no reads, until its
+//! shards have pulled from others what it lacks (`shard/pull.rs`). The mark is kept over restarts.
 //!
 //! A node with no other replica of what it holds has nobody to ask, and doubt would help nobody: it goes on with what is
 //! there, and says so.
@@ -12,7 +12,7 @@
 use std::sync::Arc;
 
 use super::{Control, ControlEffect, Note, emit, note};
-use crate::{ActorId, NodeId};
+use crate::{ActorId, NodeId, PullProgress, ShardIndex};
 
 impl Control {
     /// This node may have lost something.
@@ -20,6 +20,7 @@ impl Control {
         if self.meta.in_doubt.is_none() {
             self.meta.in_doubt = Some(why.into());
             self.meta.all_in_doubt = 0;
+            self.pulls.clear();
             self.identity_changed();
             self.tell_profile();
             note(out, Note::InDoubt { why: why.to_owned() });
@@ -29,9 +30,29 @@ impl Control {
     /// It has what it lacked, or nobody has.
     pub(super) fn end_doubt(&mut self, how: DoubtEnd, out: &mut impl Extend<ControlEffect>) {
         if self.meta.in_doubt.take().is_some() {
+            self.pulls.clear();
+            (self.meta.pulled, self.meta.to_pull) = (0, 0);
             self.identity_changed();
             self.tell_profile();
             note(out, Note::DoubtEnded { how });
+        }
+    }
+
+    /// A shard tells how far it is with pulling; when all of them have pulled all, the doubt is over.
+    pub(super) fn pulled(&mut self, shard: ShardIndex, progress: PullProgress, out: &mut impl Extend<ControlEffect>) {
+        if self.meta.in_doubt.is_none() || usize::from(shard.0) >= self.shards {
+            return;
+        }
+        self.pulls.insert(shard, progress);
+        let is_complete = self.pulls.values().all(PullProgress::is_complete);
+        if is_complete && self.pulls.len() == self.shards {
+            return self.end_doubt(DoubtEnd::Pulled, out);
+        }
+        let sum = |of: fn(&PullProgress) -> u32| self.pulls.values().map(of).sum::<u32>();
+        let (pulled, to_pull) = (sum(|progress| progress.pulled), sum(|progress| progress.of));
+        if (self.meta.pulled, self.meta.to_pull) != (pulled, to_pull) {
+            (self.meta.pulled, self.meta.to_pull) = (pulled, to_pull);
+            self.tell_profile();
         }
     }
 

@@ -41,6 +41,10 @@ pub struct MemberMeta {
     pub epoch: u64,
     /// The version of its catalog; 0 for none.
     pub catalog: u64,
+    /// While it is in doubt: of how many partitions it has pulled what it may have lost, and of how many it must.
+    pub pulled: u32,
+    /// See [`MemberMeta::pulled`].
+    pub to_pull: u32,
     /// The bytes its store takes.
     pub bytes: u64,
     /// While it founds the cluster: how many nodes it waits for, itself included. 0 otherwise.
@@ -82,6 +86,8 @@ pub struct ControlConfig {
     pub me: NodeId,
     /// How often it has been started; persisted before use.
     pub boot: u64,
+    /// How many shards the node has.
+    pub shards: usize,
     /// Where peers reach it.
     pub peer: Address,
     /// What it says of itself; all that changes with time is filled in.
@@ -123,8 +129,6 @@ pub enum ControlInput {
     CeilingSaved(Timestamp),
     /// What became of a [`ControlEffect::SaveIdentity`]; a failed one is tried again.
     IdentitySaved(Result<(), String>),
-    /// The node has pulled all that it may have lost.
-    DoubtEnded,
     /// A shard reports.
     Reported(Report),
     /// The bytes the store takes.

@@ -1,11 +1,12 @@
 //! What a node can tell an operator of the cluster.
 
 use core::time::Duration;
+use std::collections::BTreeMap;
 
 use kvorum_gossip as gossip;
 
 use super::Control;
-use crate::{Address, ClusterId, NodeId, Phase};
+use crate::{Address, ClusterId, HintQueue, NodeId, Phase};
 
 /// The cluster as one node sees it.
 #[derive(Clone, Debug, PartialEq)]
@@ -51,6 +52,10 @@ pub struct MemberStatus {
     pub heartbeat_age: Option<Duration>,
     /// Whether it may have lost acknowledged writes, and so answers no reads.
     pub in_doubt: bool,
+    /// While it is in doubt: of how many partitions it has pulled what it may have lost, and of how many it must.
+    pub pulled: u32,
+    /// See [`MemberStatus::pulled`].
+    pub to_pull: u32,
 }
 
 /// How a member is.
@@ -99,6 +104,8 @@ impl Control {
                     bytes: 0,
                     heartbeat_age: None,
                     in_doubt: false,
+                    pulled: 0,
+                    to_pull: 0,
                 });
             }
         }
@@ -145,7 +152,27 @@ impl Control {
             bytes: meta.bytes,
             heartbeat_age: Some(member.heartbeat_age(now)),
             in_doubt: meta.in_doubt.is_some(),
+            pulled: meta.pulled,
+            to_pull: meta.to_pull,
         }
+    }
+
+    /// What this node keeps for others, one entry for each, and how many hints it has refused or dropped.
+    #[must_use]
+    pub fn hints(&self) -> (Vec<HintQueue>, u64) {
+        let mut queues: BTreeMap<NodeId, HintQueue> = BTreeMap::new();
+        for queue in self.hints.values().flatten() {
+            queues
+                .entry(queue.target)
+                .and_modify(|sum| {
+                    let oldest_unix_ms = sum.oldest_unix_ms.min(queue.oldest_unix_ms);
+                    let (count, bytes, owed) =
+                        (sum.count + queue.count, sum.bytes + queue.bytes, sum.owed + queue.owed);
+                    *sum = HintQueue { target: sum.target, count, bytes, owed, oldest_unix_ms };
+                })
+                .or_insert(*queue);
+        }
+        (queues.into_values().collect(), self.hints_dropped)
     }
 
     fn warnings(&self, members: &[MemberStatus]) -> Vec<String> {
@@ -162,8 +189,14 @@ impl Control {
         for member in self.gossip.members() {
             let meta = &member.profile().meta;
             if let Some(why) = &meta.in_doubt {
+                let progress = match (meta.pulled, meta.to_pull) {
+                    (_, 0) => String::new(),
+                    (pulled, to_pull) => {
+                        format!(" until it has pulled them: {pulled} of {to_pull} partitions are done")
+                    }
+                };
                 warnings.push(format!(
-                    "{} is in doubt: {why}; it takes writes and answers no reads, for it may have lost acknowledged writes",
+                    "{} is in doubt: {why}; it takes writes and answers no reads, for it may have lost acknowledged writes{progress}",
                     meta.name
                 ));
             }

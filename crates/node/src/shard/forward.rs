@@ -1,9 +1,10 @@
-//! Forwarding: a node that holds no replica of a key hands the request, once, to a node that does.
+//! Forwarding: a node that holds no replica of a key hands the request, once, to a node that does. Where none can be
+//! reached, and the client does not insist on replicas, it coordinates itself, and others stand in.
 
 use core::time::Duration;
 
 use super::{Effect, Origin, Pending, Preference, Shard};
-use crate::{Failure, FailureKind, Message, NodeId, Now, Op, PeerShard, Request, Response};
+use crate::{Consistency, Failure, FailureKind, Message, NodeId, Now, Op, Operation, PeerShard, Request, Response};
 
 #[derive(Debug)]
 pub(super) struct Forward {
@@ -30,10 +31,10 @@ impl Forward {
 impl Shard {
     pub(super) fn forward(
         &mut self,
+        now: Now,
         origin: Origin,
         place: Preference,
         request: Request,
-        now: Duration,
         deadline: Duration,
         out: &mut impl Extend<Effect>,
     ) {
@@ -44,13 +45,27 @@ impl Shard {
         }
         let up = place.all().difference(place.down());
         let Some(asked) = up.iter().next() else {
+            if self.may_stand_in(&request) {
+                return self.coordinate(now, origin, place, request, deadline, out);
+            }
             let message = format!("unavailable: no replica of that key is up: {}", place.account_of_liveness());
             let failure = Failure::new(FailureKind::Rejected, message);
             return self.answer(origin, Response::Failed(failure), out);
         };
         let op = self.ops.insert(Pending::Forward(Forward { origin, place, request, asked, deadline }));
-        self.deadlines.add(now, deadline, op);
-        self.send_forward(now, op, out);
+        self.deadlines.add(now.elapsed, deadline, op);
+        self.send_forward(now.elapsed, op, out);
+    }
+
+    /// Whether others may stand in for the replicas.
+    fn may_stand_in(&self, request: &Request) -> bool {
+        let asked = match request.operation {
+            Operation::Get { consistency, .. }
+            | Operation::Put { consistency, .. }
+            | Operation::Delete { consistency, .. } => consistency,
+            Operation::Why { .. } | Operation::Scan(_) => Some(Consistency::Strict),
+        };
+        self.consistency_of(request.keyspace, asked) == Consistency::Sloppy
     }
 
     fn send_forward(&mut self, now: Duration, op: Op, out: &mut impl Extend<Effect>) {
@@ -129,6 +144,10 @@ impl Shard {
             return self.send_forward(now.elapsed, op, out);
         }
         let Some(Pending::Forward(forward)) = self.ops.remove(op) else { return };
+        if self.may_stand_in(&forward.request) {
+            let Forward { origin, place, request, deadline, .. } = forward;
+            return self.coordinate(now, origin, place, request, deadline, out);
+        }
         let message = format!("unavailable: {}, a replica of that key, {what}; retry", self.view.name_of(node));
         self.answer(forward.origin, Response::Failed(Failure::new(FailureKind::Rejected, message)), out);
     }

@@ -1,16 +1,28 @@
-//! Coordinating a read: asks just enough replicas, this node first, and one more whenever one fails or is slow;
-//! merges what they durably hold, and judges expiry only then.
+//! Coordinating a read: asks just enough replicas - this node first, then the fastest - and one more whenever one fails or
+//! is slow; merges what they durably hold, and judges expiry only then.
+//!
+//! A replica is told what this node holds, if that is known at once, so that one that holds the same need not send it.
+//! Those that turn out to be behind are repaired: in the background, or, if the client insists on replicas (`strict`),
+//! before it is answered, so that no later read finds less (the second phase of a read by Attiya, Bar-Noy and Dolev).
 
 use core::time::Duration;
 
 use bytes::Bytes;
-use kvorum_quorum::{self as quorum, Level, Outcome};
+use kvorum_quorum::{self as quorum, Level, Outcome, ReplicaSet, Requirement};
 
-use super::put::enough_are_up;
-use super::{AfterDurable, Effect, Origin, Pending, Preference, Report, Shard, StoreError, emit};
+use super::hints::StandInReader;
+use super::overlay::Merged;
+use super::put::{enough_are_up, stand_in_count};
+use super::{AfterDurable, Base, Effect, LogSeq, Origin, Pending, Preference, Report, Shard, StoreError, Waiter, emit};
 use crate::{
-    Failure, FailureKind, KeyspaceId, Message, NodeId, Now, Op, Record, Replicas, Response, StoredKey, context, record,
+    Consistency, Failure, FailureKind, KeyspaceId, Message, NodeId, Now, Op, Record, Replicas, Response, StoredKey,
+    context, record,
 };
+
+/// A record this small is sent rather than compared.
+const SMALL: usize = 64;
+/// What a node is taken to need that was not heard of: it is tried.
+const FIRST_LATENCY: Duration = Duration::from_millis(1);
 
 #[derive(Debug)]
 pub(super) struct Get {
@@ -18,29 +30,68 @@ pub(super) struct Get {
     pub(super) place: Preference,
     key: StoredKey,
     tally: quorum::Read,
+    asked_at: Duration,
+    deadline: Duration,
     /// When it is looked at next.
     wake: Duration,
     newest: Option<Record>,
-    /// How many replicas hold exactly `newest`.
-    agreed: u8,
+    /// The replicas that hold exactly `newest`, and those that hold less.
+    holders: ReplicaSet,
+    behind: ReplicaSet,
     /// How many entries of contexts were pruned in merging.
     pruned: usize,
+    own: Own,
+    /// Who is asked as soon as it is known whether this node knows what it holds.
+    deferred: ReplicaSet,
+    /// Who was asked to stand in, for which place.
+    stand_ins: Vec<(usize, NodeId)>,
+    /// What must hold what is returned, if the client insists on replicas.
+    strict: Option<Requirement>,
+    repair: Option<quorum::Repair>,
+}
+
+/// What this node knows of its own copy.
+#[derive(Debug)]
+enum Own {
+    /// Nothing, or not yet.
+    Unknown,
+    /// It is found out at this moment.
+    Reading,
+    /// That, durable or about to be.
+    Known(Option<Record>),
 }
 
 impl Get {
     /// Whether something was sent to that node and not answered.
     pub(super) fn waits_for(&self, node: NodeId) -> bool {
-        is_waiting(&self.place, &self.tally, node)
+        if let Some(repair) = &self.repair {
+            return self.place.position_of(node).is_some_and(|replica| repair.open().contains(replica));
+        }
+        let stands_in = self.stand_ins.iter().any(|(_, stand_in)| *stand_in == node);
+        stands_in || is_waiting(&self.place, &self.tally, node)
     }
 
-    fn merge(&mut self, record: Option<Record>) {
+    fn replicas(&self) -> Replicas {
+        let agreed = self.repair.as_ref().map_or(self.holders, quorum::Repair::answered);
+        read_replicas(&self.tally, agreed.len())
+    }
+
+    /// Merges the word of a replica, or of a stand-in, which has no place of its own.
+    fn merge(&mut self, replica: Option<usize>, record: Option<Record>) {
         let (merged, pruned) = record::merge_counting(self.newest.clone(), record.clone());
         self.pruned += pruned;
         if merged != self.newest {
             // Nobody who answered before holds this.
-            self.agreed = 0;
+            self.behind = self.behind.union(self.holders);
+            self.holders = ReplicaSet::EMPTY;
         }
-        self.agreed += u8::from(merged == record);
+        if let Some(replica) = replica {
+            if merged == record {
+                self.holders.insert(replica)
+            } else {
+                self.behind.insert(replica)
+            };
+        }
         self.newest = merged;
     }
 }
@@ -53,17 +104,54 @@ impl Shard {
         origin: Origin,
         place: Preference,
         key: StoredKey,
-        level: Option<Level>,
+        (level, consistency): (Option<Level>, Option<Consistency>),
         deadline: Duration,
         out: &mut impl Extend<Effect>,
     ) {
-        let (tally, decisions) = match self.start_read(now, &place, key.keyspace(), level, deadline) {
+        let consistency = self.consistency_of(key.keyspace(), consistency);
+        let stand_ins = stand_in_count(&place, consistency);
+        let strict = match self.strict_requirement(&place, key.keyspace(), consistency) {
+            Ok(strict) => strict,
+            Err(failure) => return self.answer(origin, Response::Failed(failure), out),
+        };
+        let (tally, decisions) = match self.start_read(now, &place, key.keyspace(), level, stand_ins, deadline) {
             Ok(started) => started,
             Err(failure) => return self.answer(origin, Response::Failed(failure), out),
         };
-        let get = Get { origin, place, key, tally, wake: Duration::MAX, newest: None, agreed: 0, pruned: 0 };
+        let get = Get {
+            origin,
+            place,
+            key,
+            tally,
+            asked_at: now.elapsed,
+            deadline,
+            wake: Duration::MAX,
+            newest: None,
+            holders: ReplicaSet::EMPTY,
+            behind: ReplicaSet::EMPTY,
+            pruned: 0,
+            own: Own::Unknown,
+            deferred: ReplicaSet::EMPTY,
+            stand_ins: Vec::new(),
+            strict,
+            repair: None,
+        };
         let op = self.ops.insert(Pending::Get(get));
         self.carry_out_get(now, op, decisions, out);
+    }
+
+    /// How many replicas must hold what a strict read returns: as many as a write needs.
+    fn strict_requirement(
+        &self,
+        place: &Preference,
+        keyspace: KeyspaceId,
+        consistency: Consistency,
+    ) -> Result<Option<Requirement>, Failure> {
+        let settings = self.view.keyspace(keyspace).map(|keyspace| keyspace.settings).unwrap_or_default();
+        match consistency {
+            Consistency::Sloppy => Ok(None),
+            Consistency::Strict => place.requirement(None, settings.write, settings.min_write).map(Some),
+        }
     }
 
     /// Resolves a read's level and begins its tally; also for scans.
@@ -73,15 +161,29 @@ impl Shard {
         place: &Preference,
         keyspace: KeyspaceId,
         level: Option<Level>,
+        stand_ins: usize,
         deadline: Duration,
     ) -> Result<(quorum::Read, Vec<quorum::Effect>), Failure> {
         let settings = self.view.keyspace(keyspace).map(|keyspace| keyspace.settings).unwrap_or_default();
         let requirement = place.requirement(level, settings.read, settings.min_read)?;
-        enough_are_up("read", place, &requirement)?;
-        let (all, down) = (place.all(), place.unreadable());
+        enough_are_up("read", place, &requirement, stand_ins)?;
+        // The slowest of those that are asked first.
+        let slowest = (0..requirement.minimum().min(place.len())).filter(|position| !place.is_me(*position));
+        let early =
+            slowest.filter_map(|position| self.latencies.get(&place.replica(position).id)).map(|l| l.p95()).max();
+        let hedge =
+            quorum::Hedge { early: early.unwrap_or(self.hedge_after).min(self.hedge_after), late: self.hedge_after };
+        let config = quorum::ReadConfig {
+            requirement,
+            replicas: place.all(),
+            down: place.unreadable(),
+            stand_ins,
+            deadline,
+            hedge: Some(hedge),
+        };
+        self.hedges.earn();
         let mut decisions = core::mem::take(&mut self.decisions);
-        let hedge = Some(self.hedge_after);
-        let tally = quorum::Read::start(now.elapsed, requirement, all, down, deadline, hedge, &mut decisions);
+        let tally = quorum::Read::start(now.elapsed, config, &mut decisions);
         Ok((tally, decisions))
     }
 
@@ -89,12 +191,16 @@ impl Shard {
         for decision in decisions.drain(..) {
             match decision {
                 quorum::Effect::Send { replica } => self.send_get(now, op, replica, out),
+                quorum::Effect::StandIn { replica } => self.ask_stand_in_to_read(now, op, replica, out),
+                quorum::Effect::Repair { replica } => self.send_repair(now, op, replica, out),
                 quorum::Effect::Done(outcome) => self.finish_get(now, op, outcome, out),
+                quorum::Effect::Hint { .. } => unreachable!("a read leaves no hints"),
             }
         }
         self.decisions = decisions;
         if let Some(Pending::Get(get)) = self.ops.get_mut(op) {
-            self.deadlines.watch(now.elapsed, get.tally.next_timeout(), &mut get.wake, op);
+            let next = get.repair.as_ref().map_or_else(|| get.tally.next_timeout(), quorum::Repair::next_timeout);
+            self.deadlines.watch(now.elapsed, next, &mut get.wake, op);
         }
     }
 
@@ -104,10 +210,54 @@ impl Shard {
         if get.place.is_me(replica) && self.view.fitness().in_doubt {
             self.get_store_failed(now, op, out);
         } else if get.place.is_me(replica) {
+            get.own = match self.overlay.newest(&key) {
+                Some((record, _)) => Own::Known(record.cloned()),
+                None => Own::Reading,
+            };
             self.read_here(now, op, key, out);
+        } else if matches!(get.own, Own::Reading) {
+            get.deferred.insert(replica);
         } else {
-            let (node, tag) = get.place.address(replica);
-            self.ask(node, tag, Message::Read { op, key }, out);
+            self.ask_to_read(op, replica, out);
+        }
+    }
+
+    fn ask_to_read(&mut self, op: Op, replica: usize, out: &mut impl Extend<Effect>) {
+        let Some(Pending::Get(get)) = self.ops.get_mut(op) else { return };
+        let known = match &get.own {
+            Own::Known(Some(record)) if record.as_bytes().len() > SMALL => Some(record.digest()),
+            _ => None,
+        };
+        let (key, (node, tag)) = (get.key.clone(), get.place.address(replica));
+        self.ask(node, tag, Message::Read { op, key, known, stand_in_for: None }, out);
+    }
+
+    /// This node's own copy takes a while to be read: others are asked meanwhile.
+    pub(super) fn get_waits(&mut self, op: Op, out: &mut impl Extend<Effect>) {
+        if let Some(Pending::Get(get)) = self.ops.get_mut(op) {
+            if matches!(get.own, Own::Reading) {
+                get.own = Own::Unknown;
+            }
+            let deferred = core::mem::replace(&mut get.deferred, ReplicaSet::EMPTY);
+            for replica in deferred.iter() {
+                self.ask_to_read(op, replica, out);
+            }
+        }
+    }
+
+    /// Has the next node that may stand in for a replica tell what it keeps for it.
+    fn ask_stand_in_to_read(&mut self, now: Now, op: Op, replica: usize, out: &mut impl Extend<Effect>) {
+        let Some(Pending::Get(get)) = self.ops.get_mut(op) else { return };
+        let was_asked = |node: &NodeId| get.stand_ins.iter().any(|(_, asked)| asked == node);
+        let Some(node) = get.place.stand_ins(replica).find(|node| !was_asked(node)) else {
+            return self.get_voted(now, op, quorum::Input::NoStandIn { replica }, out);
+        };
+        let (key, (target, tag)) = (get.key.clone(), get.place.address(replica));
+        get.stand_ins.push((replica, node));
+        if node == self.me.node {
+            self.stand_in_read(StandInReader::Mine { op, replica }, target, &key, out);
+        } else {
+            self.ask(node, tag, Message::Read { op, key, known: None, stand_in_for: Some(target) }, out);
         }
     }
 
@@ -118,11 +268,11 @@ impl Shard {
                 let error = error.clone();
                 self.local_read(now, op, Err(error), out);
             }
-            (Some((record, seq)), None) => {
+            (Some((Some(record), seq)), None) => {
                 let record = record.clone();
                 self.when_durable(seq, AfterDurable::LocalRead { op, record });
             }
-            (None, _) => emit(out, Effect::Load { op, key }),
+            (Some((None, _)) | None, _) => emit(out, Effect::Load { op, key }),
         }
     }
 
@@ -138,14 +288,79 @@ impl Shard {
             (Some(Pending::Why(_)), result) => {
                 self.why_answered(op, 0, result.map_err(|error| error.to_string()), out);
             }
-            (_, Ok(record)) => self.get_answered(now, op, 0, record, out),
-            (_, Err(_)) => self.get_store_failed(now, op, out),
+            (Some(Pending::StandInRead(_)), result) => self.stand_in_told(now, op, result, out),
+            (Some(Pending::Get(get)), Ok(record)) => {
+                if matches!(get.own, Own::Reading) {
+                    get.own = Own::Known(record.clone());
+                }
+                self.get_waits(op, out);
+                self.get_answered(now, op, 0, record, out);
+            }
+            (_, Ok(_)) => {}
+            (_, Err(_)) => {
+                self.get_waits(op, out);
+                self.get_store_failed(now, op, out);
+            }
+        }
+    }
+
+    /// What this node keeps for an absent replica was looked up.
+    fn stand_in_told(
+        &mut self,
+        now: Now,
+        op: Op,
+        result: Result<Option<Record>, StoreError>,
+        out: &mut impl Extend<Effect>,
+    ) {
+        let Some(Pending::StandInRead(reader)) = self.ops.remove(op) else { return };
+        match (reader, result) {
+            (StandInReader::Peer(from, op), Ok(record)) => self.send(from, Message::ReadReply { op, record }, out),
+            (StandInReader::Peer(from, op), Err(error)) => {
+                self.refuse(from, op, error.kind(), &error.to_string(), out);
+            }
+            (StandInReader::Mine { op, replica }, Ok(Some(record))) => {
+                self.stood_in_to_read(now, op, replica, self.me.node, Some(record), out);
+            }
+            (StandInReader::Mine { op, replica }, _) => {
+                self.stood_in_to_read(now, op, replica, self.me.node, None, out);
+            }
+        }
+    }
+
+    /// A stand-in tells what it keeps for a replica, or that it keeps nothing, or nothing at all.
+    fn stood_in_to_read(
+        &mut self,
+        now: Now,
+        op: Op,
+        replica: usize,
+        node: NodeId,
+        record: Option<Record>,
+        out: &mut impl Extend<Effect>,
+    ) {
+        let Some(Pending::Get(get)) = self.ops.get_mut(op) else { return };
+        let Some(asked) = get.stand_ins.iter_mut().find(|asked| **asked == (replica, node)) else { return };
+        // It answers once.
+        asked.0 = usize::MAX;
+        match record {
+            Some(record) => {
+                get.merge(None, Some(record));
+                self.get_voted(now, op, quorum::Input::StoodIn { replica }, out);
+            }
+            None => self.ask_stand_in_to_read(now, op, replica, out),
         }
     }
 
     /// This node's own copy cannot be read.
     pub(super) fn get_store_failed(&mut self, now: Now, op: Op, out: &mut impl Extend<Effect>) {
         self.get_voted(now, op, quorum::Input::Error { replica: 0 }, out);
+    }
+
+    /// A replica holds what this node holds.
+    pub(super) fn read_same(&mut self, now: Now, node: NodeId, op: Op, out: &mut impl Extend<Effect>) {
+        if let Some(Pending::Get(Get { own: Own::Known(record), .. })) = self.ops.get_mut(op) {
+            let record = record.clone();
+            self.read_reply(now, node, op, record, out);
+        }
     }
 
     /// A replica tells what it holds.
@@ -162,8 +377,20 @@ impl Shard {
             Some(Pending::Why(_)) => return self.why_reply(node, op, record, out),
             _ => return,
         };
-        let Some(replica) = get.place.position_of(node) else { return };
-        self.get_answered(now, op, replica, record, out);
+        match (get.place.position_of(node), get.stand_ins.iter().find(|(_, stand_in)| *stand_in == node)) {
+            (Some(replica), _) => {
+                if get.tally.open().contains(replica) && !get.tally.hedged().contains(replica) {
+                    let took = now.elapsed.saturating_sub(get.asked_at);
+                    self.latency_of(node).sample(took);
+                }
+                self.get_answered(now, op, replica, record, out);
+            }
+            (None, Some((replica, _))) => {
+                let replica = *replica;
+                self.stood_in_to_read(now, op, replica, node, record, out);
+            }
+            (None, None) => {}
+        }
     }
 
     pub(super) fn get_answered(
@@ -175,17 +402,26 @@ impl Shard {
         out: &mut impl Extend<Effect>,
     ) {
         let Some(Pending::Get(get)) = self.ops.get_mut(op) else { return };
-        if get.tally.answered().contains(replica) {
+        if get.tally.answered().contains(replica) || get.repair.is_some() {
             return;
         }
-        get.merge(record);
+        get.merge(Some(replica), record);
         self.get_voted(now, op, quorum::Input::Answer { replica }, out);
     }
 
     pub(super) fn get_failed(&mut self, now: Now, node: NodeId, op: Op, out: &mut impl Extend<Effect>) {
         let Some(Pending::Get(get)) = self.ops.get_mut(op) else { return };
-        let Some(replica) = get.place.position_of(node) else { return };
-        self.get_voted(now, op, quorum::Input::Error { replica }, out);
+        match (get.place.position_of(node), get.stand_ins.iter().find(|(_, stand_in)| *stand_in == node)) {
+            (Some(replica), _) if get.repair.is_some() => {
+                self.repair_voted(now, op, quorum::Input::Error { replica }, out);
+            }
+            (Some(replica), _) => self.get_voted(now, op, quorum::Input::Error { replica }, out),
+            (None, Some((replica, _))) => {
+                let replica = *replica;
+                self.stood_in_to_read(now, op, replica, node, None, out);
+            }
+            (None, None) => {}
+        }
     }
 
     fn get_voted(&mut self, now: Now, op: Op, vote: quorum::Input, out: &mut impl Extend<Effect>) {
@@ -196,28 +432,184 @@ impl Shard {
     }
 
     pub(super) fn get_timeout(&mut self, now: Now, op: Op, out: &mut impl Extend<Effect>) {
+        self.get_waits(op, out);
         let Some(Pending::Get(get)) = self.ops.get_mut(op) else { return };
         get.wake = Duration::MAX;
         let mut decisions = core::mem::take(&mut self.decisions);
-        get.tally.handle_timeout(now.elapsed, &mut decisions);
+        match &mut get.repair {
+            Some(repair) => repair.handle_timeout(now.elapsed, &mut decisions),
+            None => get.tally.handle_timeout(now.elapsed, &mut self.hedges, &mut decisions),
+        }
         self.carry_out_get(now, op, decisions, out);
     }
 
+    /// The tally of a read, or then the repair before its answer, is done.
     fn finish_get(&mut self, now: Now, op: Op, outcome: Outcome, out: &mut impl Extend<Effect>) {
-        let Some(Pending::Get(get)) = self.ops.remove(op) else { unreachable!("a tally is done once") };
+        let Some(Pending::Get(get)) = self.ops.get_mut(op) else { unreachable!("a tally is done once") };
+        if outcome == Outcome::Reached
+            && get.repair.is_none()
+            && get.newest.is_some()
+            && let Some(requirement) = get.strict.take()
+        {
+            let mut decisions = core::mem::take(&mut self.decisions);
+            let (all, down) = (get.place.all(), get.place.down());
+            let (holders, behind, until) = (get.holders, get.behind, get.deadline);
+            get.repair = Some(quorum::Repair::start(
+                now.elapsed,
+                requirement,
+                all,
+                holders,
+                behind,
+                down,
+                until,
+                &mut decisions,
+            ));
+            return self.carry_out_get(now, op, decisions, out);
+        }
+        let Some(Pending::Get(get)) = self.ops.remove(op) else { unreachable!("it was just found") };
+        self.notice_silence(now, &get);
         let response = match outcome {
             Outcome::Reached => {
                 if get.pruned > 0 {
                     emit(out, Effect::Report(Report::Pruned { entries: get.pruned }));
                 }
-                let replicas = read_replicas(&get.tally, get.agreed);
-                let context = self.seal_context(&get.key, get.newest.as_ref());
-                let record = get.newest.filter(|record| record.is_live(now.unix_ms));
-                Response::Value { record, context, as_of_ms: now.unix_ms, replicas }
+                self.repair_behind(now, op, &get, out);
+                let record = get.newest.clone().filter(|record| record.is_live(now.unix_ms));
+                if record.is_none() && get.tally.answered().is_empty() {
+                    let message = "unavailable: only stand-ins could be asked, and that a key is absent only a replica \
+                                   of it knows; retry";
+                    Response::Failed(Failure::new(FailureKind::Rejected, message))
+                } else {
+                    let context = self.seal_context(&get.key, get.newest.as_ref());
+                    Response::Value { record, context, as_of_ms: now.unix_ms, replicas: get.replicas() }
+                }
             }
-            Outcome::Impossible | Outcome::TimedOut => self.read_failure(now, &get.place, &get.tally, outcome, out),
+            Outcome::Impossible | Outcome::TimedOut => match &get.repair {
+                Some(repair) => self.repair_failure(&get.place, repair, outcome),
+                None => self.read_failure(now, &get.place, &get.tally, outcome, out),
+            },
         };
         self.answer(get.origin, response, out);
+    }
+
+    /// Repairs those that hold less than what was found, unless that is done already.
+    fn repair_behind(&mut self, now: Now, op: Op, get: &Get, out: &mut impl Extend<Effect>) {
+        if let (Some(newest), None) = (&get.newest, &get.repair) {
+            for replica in get.behind.iter() {
+                self.repair_replica(
+                    now,
+                    op,
+                    get.place.clone(),
+                    replica,
+                    &get.key,
+                    newest.clone(),
+                    Merged::Quietly,
+                    out,
+                );
+            }
+        }
+    }
+
+    fn send_repair(&mut self, now: Now, op: Op, replica: usize, out: &mut impl Extend<Effect>) {
+        let Some(Pending::Get(get)) = self.ops.get_mut(op) else { return };
+        let Some(newest) = get.newest.clone() else { return };
+        let (place, key) = (get.place.clone(), get.key.clone());
+        self.repair_replica(now, op, place, replica, &key, newest, Merged::Repaired(op), out);
+    }
+
+    /// Merges a record into a replica that holds less. Whoever does not wait for it has ended, and its answer is ignored.
+    #[expect(clippy::too_many_arguments, reason = "what is repaired, where, and who waits for it")]
+    fn repair_replica(
+        &mut self,
+        now: Now,
+        op: Op,
+        place: Preference,
+        replica: usize,
+        key: &StoredKey,
+        record: Record,
+        then: Merged,
+        out: &mut impl Extend<Effect>,
+    ) {
+        if !place.is_me(replica) {
+            let (node, tag) = place.address(replica);
+            let key = key.clone();
+            let message = Message::Write { op, key, record, minted: None, stand_in_for: None, relay: Vec::new() };
+            return self.ask(node, tag, message, out);
+        }
+        if self.log.failure().is_some() || self.is_full() {
+            if let Merged::Repaired(op) = then {
+                self.repair_voted(now, op, quorum::Input::Error { replica: 0 }, out);
+            }
+            return;
+        }
+        match self.overlay.newest(key).map(|(record, seq)| (record.cloned(), Some(seq))) {
+            Some(base) => self.merge_quietly(now, key, record, base, then, out),
+            None => match self.overlay.base_for(key, Waiter::Merge { record, then }) {
+                Base::Known(..) => unreachable!("the overlay was asked just now"),
+                Base::Waiting => {}
+                Base::Unknown => self.load_base(key.clone(), out),
+            },
+        }
+    }
+
+    /// A record that was pulled, or that repairs this node's copy, merges into what is here.
+    pub(super) fn merge_quietly(
+        &mut self,
+        now: Now,
+        key: &StoredKey,
+        record: Record,
+        base: (Option<Record>, Option<LogSeq>),
+        then: Merged,
+        out: &mut impl Extend<Effect>,
+    ) {
+        let then = match then {
+            Merged::Pulled(op) => AfterDurable::Pulled(op),
+            Merged::Repaired(op) => AfterDurable::Repaired(op),
+            Merged::Quietly => AfterDurable::Nothing,
+        };
+        self.merge_here(now, key, record, base, |_| then, out);
+    }
+
+    /// A replica that was behind holds what a read returns, or will not.
+    pub(super) fn repair_voted(&mut self, now: Now, op: Op, vote: quorum::Input, out: &mut impl Extend<Effect>) {
+        let Some(Pending::Get(Get { repair: Some(repair), .. })) = self.ops.get_mut(op) else { return };
+        let mut decisions = core::mem::take(&mut self.decisions);
+        repair.handle(now.elapsed, vote, &mut decisions);
+        self.carry_out_get(now, op, decisions, out);
+    }
+
+    pub(super) fn repair_reply(&mut self, now: Now, node: NodeId, op: Op, out: &mut impl Extend<Effect>) {
+        let Some(Pending::Get(get)) = self.ops.get_mut(op) else { return };
+        let Some(replica) = get.place.position_of(node) else { return };
+        self.repair_voted(now, op, quorum::Input::Answer { replica }, out);
+    }
+
+    /// Who was asked in the first place and has not answered is at least so slow.
+    fn notice_silence(&mut self, now: Now, get: &Get) {
+        let waited = now.elapsed.saturating_sub(get.asked_at);
+        for replica in get.tally.open().difference(get.tally.hedged()).iter() {
+            if !get.place.is_me(replica) {
+                let node = get.place.replica(replica).id;
+                self.latency_of(node).waited(waited);
+            }
+        }
+    }
+
+    pub(super) fn latency_of(&mut self, node: NodeId) -> &mut quorum::Latency {
+        self.latencies.entry(node).or_insert_with(|| quorum::Latency::new(FIRST_LATENCY))
+    }
+
+    /// What a strict read says when what it found could not be made to last.
+    fn repair_failure(&self, place: &Preference, repair: &quorum::Repair, outcome: Outcome) -> Response {
+        let kind = if outcome == Outcome::TimedOut { FailureKind::TimedOut } else { FailureKind::Rejected };
+        let message = format!(
+            "unavailable: a strict read returns what {} of {} replicas durably hold, {} do: {}; retry, or read with less",
+            repair.requirement().minimum(),
+            place.len(),
+            repair.answered().len(),
+            place.account(repair.answered(), repair.failed(), outcome),
+        );
+        Response::Failed(Failure::new(kind, message))
     }
 
     /// What a reader of the record has seen, as clients hold it; to have found nothing is something too. Empty while the
@@ -259,8 +651,9 @@ pub(super) fn is_waiting(place: &Preference, tally: &quorum::Read, node: NodeId)
     place.position_of(node).is_some_and(|replica| waiting.contains(replica))
 }
 
-pub(super) fn read_replicas(tally: &quorum::Read, agreed: u8) -> Replicas {
+pub(super) fn read_replicas(tally: &quorum::Read, agreed: usize) -> Replicas {
     let count = |n: usize| u8::try_from(n).unwrap_or(u8::MAX);
     let wanted = count(tally.requirement().minimum());
-    Replicas { wanted, answered: count(tally.answered().len()), agreed, sloppy: false }
+    let answered = tally.answered().union(tally.stood_in()).len().max(agreed);
+    Replicas { wanted, answered: count(answered), agreed: count(agreed), sloppy: tally.is_sloppy() }
 }

@@ -3,7 +3,10 @@
 use core::time::Duration;
 use std::sync::Arc;
 
+use kvorum_ring::PartitionId;
 use kvorum_vclock::Timestamp;
+
+use super::{HintQueue, PullProgress};
 
 use crate::{
     ActorId, EpochPhase, FailureKind, KeyRange, Lane, Message, NodeId, Op, PeerShard, Record, Request, Response, Rows,
@@ -57,6 +60,9 @@ pub struct Page {
 /// Everything a shard can be told.
 #[derive(Clone, Debug)]
 pub enum Input {
+    /// The store is open, with what an earlier process left in it: the hints among it are counted, and what may be missing
+    /// is pulled. To be told once.
+    Started,
     /// A client asks.
     Client {
         /// Where the reply goes.
@@ -79,6 +85,11 @@ pub enum Input {
         op: Op,
         /// What the engine holds.
         result: Result<Option<Record>, StoreError>,
+    },
+    /// A [`Effect::Load`] is not answered at once: a disk is asked.
+    Loading {
+        /// Of that effect.
+        op: Op,
     },
     /// A [`Effect::Scan`] is done.
     Scanned {
@@ -136,6 +147,14 @@ pub enum Effect {
         /// What; replaces whatever is stored there.
         record: Record,
     },
+    /// Append the removal of what is stored, hints that were delivered; its sequence counts with those of
+    /// [`Effect::Append`].
+    Erase {
+        /// To be reported [`Input::Durable`].
+        seq: LogSeq,
+        /// Where.
+        key: StoredKey,
+    },
     /// Read what the engine durably holds.
     Load {
         /// To be repeated in [`Input::Loaded`].
@@ -180,6 +199,27 @@ pub enum Report {
     PeerFailed(NodeId),
     /// The store failed; this shard refuses everything from now on.
     StoreFailed(StoreError),
+    /// What a shard keeps for absent nodes, whenever that has changed.
+    Hints {
+        /// Which shard.
+        shard: ShardIndex,
+        /// One for each node that anything is kept for.
+        queues: Vec<HintQueue>,
+    },
+    /// A hint was refused or dropped: only comparing replicas finds that write again.
+    HintDropped {
+        /// Who lacks the write.
+        target: NodeId,
+        /// Of which partition it is.
+        partition: PartitionId,
+    },
+    /// How far a shard is with pulling, while the node is in doubt. Told again and again.
+    Pull {
+        /// Which shard.
+        shard: ShardIndex,
+        /// How far.
+        progress: PullProgress,
+    },
 }
 
 /// What bounds a shard. `Default` gives the documented values.
@@ -197,6 +237,10 @@ pub struct Limits {
     pub undurable_bytes: usize,
     /// The longest a client may ask a node to wait: 5 minutes.
     pub timeout: Duration,
+    /// What is kept for absent replicas, and how fast it is sent.
+    pub hints: kvorum_hints::Config,
+    /// How fast a node in doubt pulls, in bytes a second: 64 MiB.
+    pub pull_bytes_per_second: u64,
 }
 
 impl Default for Limits {
@@ -207,6 +251,8 @@ impl Default for Limits {
             operation_bytes: 256 << 20,
             undurable_bytes: 64 << 20,
             timeout: Duration::from_secs(300),
+            hints: kvorum_hints::Config::default(),
+            pull_bytes_per_second: 64 << 20,
         }
     }
 }
@@ -216,13 +262,15 @@ impl Default for Limits {
 pub struct ShardConfig {
     /// Its number.
     pub index: ShardIndex,
+    /// How many there are.
+    pub shards: usize,
     /// The tenure its dots carry.
     pub actor: ActorId,
     /// Timestamps begin above this: the durable ceiling of the process before.
     pub clock_floor: Timestamp,
     /// How far a fresh write's timestamp may lie ahead of the wall clock, in milliseconds.
     pub max_drift_ms: u64,
-    /// How long a read waits for the replicas it asked before it asks one more.
+    /// How long a read waits for the replicas it asked before it asks one more, whatever they usually need.
     pub hedge_after: Duration,
     /// Its bounds.
     pub limits: Limits,

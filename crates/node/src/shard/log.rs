@@ -2,11 +2,14 @@
 
 use std::collections::VecDeque;
 
+use kvorum_hints::Seq;
 use kvorum_quorum as quorum;
+use kvorum_ring::PartitionId;
 use kvorum_vclock::Dot;
 
+use super::hints::HintAnswer;
 use super::{Effect, LogSeq, Pending, Report, Shard, StoreError, emit};
-use crate::{ActorId, Failure, FailureKind, Message, Now, Op, PeerShard, Record, StoredKey};
+use crate::{ActorId, Digest, Failure, FailureKind, Message, NodeId, Now, Op, PeerShard, Record, StoredKey, record};
 
 /// What is due once a sequence is durable.
 #[derive(Debug)]
@@ -18,13 +21,26 @@ pub(super) enum AfterDurable {
     /// This node's own answer to a read it coordinates.
     LocalRead { op: Op, record: Record },
     /// The answer to another coordinator's read.
-    ReadReply { to: PeerShard, op: Op, record: Record },
+    ReadReply { to: PeerShard, op: Op, record: Record, known: Option<Digest> },
+    /// A row of a page that was pulled.
+    Pulled(Op),
+    /// This node's own copy is repaired, which a read waits for.
+    Repaired(Op),
+    /// A hint is kept.
+    HintKept { answer: HintAnswer, newest: Dot<ActorId> },
+    /// A hint is erased.
+    HintGone { target: NodeId, partition: PartitionId, seq: Seq },
+    /// Nobody waits.
+    Nothing,
 }
 
 impl AfterDurable {
     /// Whether another coordinator waits for it. The rest belongs to operations of this shard.
     fn is_answer(&self) -> bool {
-        matches!(self, Self::WriteReply { .. } | Self::ReadReply { .. })
+        matches!(
+            self,
+            Self::WriteReply { .. } | Self::ReadReply { .. } | Self::HintKept { answer: HintAnswer::Peer(..), .. }
+        )
     }
 }
 
@@ -98,9 +114,17 @@ impl Shard {
         out: &mut impl Extend<Effect>,
     ) {
         let seq = self.log.append(key.as_bytes().len() + record.as_bytes().len());
-        self.overlay.appended(key.clone(), record.clone(), seq);
+        self.overlay.appended(key.clone(), Some(record.clone()), seq);
         self.log.wait(seq, then);
         emit(out, Effect::Append { seq, key: key.clone(), record: record.clone() });
+    }
+
+    /// Appends the removal of what is stored; `then` happens when that is durable.
+    pub(super) fn erase(&mut self, key: &StoredKey, then: AfterDurable, out: &mut impl Extend<Effect>) {
+        let seq = self.log.append(key.as_bytes().len());
+        self.overlay.appended(key.clone(), None, seq);
+        self.log.wait(seq, then);
+        emit(out, Effect::Erase { seq, key: key.clone() });
     }
 
     /// Does `then` as soon as `seq` is durable, which it is not yet.
@@ -108,18 +132,52 @@ impl Shard {
         self.log.wait(seq, then);
     }
 
+    /// Merges a record into what is stored, never overwrites; `then`, which is told the outcome, happens when that is
+    /// durable. `durable_at` is the sequence that makes `newest` durable, if it is not yet.
+    pub(super) fn merge_here(
+        &mut self,
+        now: Now,
+        key: &StoredKey,
+        record: Record,
+        (newest, durable_at): (Option<Record>, Option<LogSeq>),
+        then: impl FnOnce(&Record) -> AfterDurable,
+        out: &mut impl Extend<Effect>,
+    ) {
+        let (merged, pruned) = record::merge_counting(newest.clone(), Some(record));
+        let merged = merged.expect("what is merged with a record is one");
+        if pruned > 0 {
+            emit(out, Effect::Report(Report::Pruned { entries: pruned }));
+        }
+        let then = then(&merged);
+        match durable_at {
+            _ if newest.is_none_or(|newest| newest != merged) => {
+                self.append(&key.detached(), &merged.detached(), then, out);
+            }
+            Some(seq) => self.when_durable(seq, then),
+            None => self.come_due(now, then, out),
+        }
+    }
+
     pub(super) fn durable(&mut self, now: Now, seq: LogSeq, out: &mut impl Extend<Effect>) {
         self.log.settle(seq);
         self.overlay.settle(seq);
         while let Some(then) = self.log.next_due(seq) {
-            match then {
-                AfterDurable::Vote(op) => self.put_voted(now, op, quorum::Input::Answer { replica: 0 }, out),
-                AfterDurable::WriteReply { to, op, newest } => self.send(to, Message::WriteReply { op, newest }, out),
-                AfterDurable::LocalRead { op, record } => self.local_read(now, op, Ok(Some(record)), out),
-                AfterDurable::ReadReply { to, op, record } => {
-                    self.send(to, Message::ReadReply { op, record: Some(record) }, out);
-                }
-            }
+            self.come_due(now, then, out);
+        }
+    }
+
+    /// What was waited for is durable.
+    fn come_due(&mut self, now: Now, then: AfterDurable, out: &mut impl Extend<Effect>) {
+        match then {
+            AfterDurable::Vote(op) => self.put_voted(now, op, quorum::Input::Answer { replica: 0 }, out),
+            AfterDurable::WriteReply { to, op, newest } => self.send(to, Message::WriteReply { op, newest }, out),
+            AfterDurable::LocalRead { op, record } => self.local_read(now, op, Ok(Some(record)), out),
+            AfterDurable::ReadReply { to, op, record, known } => self.answer_read(to, op, Some(record), known, out),
+            AfterDurable::Pulled(op) => self.pull_stored(now, op, out),
+            AfterDurable::Repaired(op) => self.repair_voted(now, op, quorum::Input::Answer { replica: 0 }, out),
+            AfterDurable::HintKept { answer, newest } => self.hint_kept(now, answer, newest, out),
+            AfterDurable::HintGone { target, partition, seq } => self.hint_gone(now, target, partition, seq, out),
+            AfterDurable::Nothing => {}
         }
     }
 
@@ -135,11 +193,15 @@ impl Shard {
             match then {
                 AfterDurable::Vote(op) => self.put_voted(now, op, quorum::Input::Error { replica: 0 }, out),
                 AfterDurable::LocalRead { op, .. } => self.local_read(now, op, Err(error.clone()), out),
+                AfterDurable::Repaired(op) => self.repair_voted(now, op, quorum::Input::Error { replica: 0 }, out),
                 AfterDurable::WriteReply { to, op, .. } | AfterDurable::ReadReply { to, op, .. } => {
                     let failure =
                         Failure::new(FailureKind::Rejected, format!("{}: {error}", self.view.name_of(self.me.node)));
                     self.send(to, Message::Refused { op, failure }, out);
                 }
+                AfterDurable::HintKept { answer, .. } => self.hint_refused(now, answer, &error.to_string(), out),
+                // Who has lost its log does nothing of this any more.
+                AfterDurable::Pulled(_) | AfterDurable::HintGone { .. } | AfterDurable::Nothing => {}
             }
         }
         let is_base = |pending: &Pending| matches!(pending, Pending::BaseLoad(_));

@@ -9,6 +9,7 @@ use std::collections::hash_map::Entry;
 
 use foldhash::fast::FixedState;
 
+use super::hints::HintWaiter;
 use crate::{LogSeq, Op, PeerShard, Record, StoredKey};
 
 /// What waits for a key's stored record.
@@ -18,14 +19,30 @@ pub(super) enum Waiter {
     Put(Op),
     /// A write another node coordinates.
     Replica { from: PeerShard, op: Op, record: Record },
+    /// A record that was pulled, or by which this node's copy is repaired.
+    Merge { record: Record, then: Merged },
+    /// Something is done with a hint.
+    Hint(HintWaiter),
+}
+
+/// Who wants to know that a record was merged into what is stored.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Merged {
+    /// The page it came with.
+    Pulled(Op),
+    /// The read that repairs this node's copy before it is answered.
+    Repaired(Op),
+    /// Nobody: a repair in the background.
+    Quietly,
 }
 
 impl Waiter {
     /// What another coordinator's write holds on to while it waits.
     fn record_bytes(&self) -> Option<usize> {
         match self {
-            Self::Put(_) => None,
+            Self::Put(_) | Self::Merge { .. } => None,
             Self::Replica { record, .. } => Some(record.as_bytes().len()),
+            Self::Hint(waiter) => waiter.record_bytes(),
         }
     }
 }
@@ -33,7 +50,11 @@ impl Waiter {
 #[derive(Debug)]
 enum Slot {
     Loading(Vec<Waiter>),
-    Newest { record: Record, seq: LogSeq },
+    /// None when the record was erased.
+    Newest {
+        record: Option<Record>,
+        seq: LogSeq,
+    },
 }
 
 #[expect(clippy::disallowed_types, reason = "its hasher is fixed, and nothing iterates it")]
@@ -52,8 +73,8 @@ pub(super) struct Overlay {
 /// What a write finds.
 #[derive(Debug)]
 pub(super) enum Base {
-    /// The newest record, and when it is durable.
-    Known(Record, LogSeq),
+    /// The newest record, if there is any, and when that is durable.
+    Known(Option<Record>, LogSeq),
     /// The waiter was queued behind a read that is under way.
     Waiting,
     /// The waiter was queued, and the caller must have the record read.
@@ -68,9 +89,9 @@ impl Overlay {
     }
 
     /// The newest record of a key if the engine does not durably hold it yet.
-    pub(super) fn newest(&self, key: &StoredKey) -> Option<(&Record, LogSeq)> {
+    pub(super) fn newest(&self, key: &StoredKey) -> Option<(Option<&Record>, LogSeq)> {
         match self.slots.get(key)? {
-            Slot::Newest { record, seq } => Some((record, *seq)),
+            Slot::Newest { record, seq } => Some((record.as_ref(), *seq)),
             Slot::Loading(_) => None,
         }
     }
@@ -114,19 +135,21 @@ impl Overlay {
         waiters
     }
 
-    /// A record was appended to the log.
-    pub(super) fn appended(&mut self, key: StoredKey, record: Record, seq: LogSeq) {
+    /// A record was appended to the log, or its removal.
+    pub(super) fn appended(&mut self, key: StoredKey, record: Option<Record>, seq: LogSeq) {
         match self.slots.entry(key.clone()) {
             Entry::Occupied(mut slot) => {
                 let Slot::Newest { record: before, .. } = slot.get() else {
                     panic!("a write appends only once the stored record is known");
                 };
                 assert!(record != *before, "a record is replaced by newer ones only");
-                // One that keeps siblings may have forgotten what was replaced long ago.
-                debug_assert!(
-                    record.is_causal() || record.covers(before),
-                    "a record is replaced by what has absorbed it"
-                );
+                if let (Some(record), Some(before)) = (&record, before) {
+                    // One that keeps siblings may have forgotten what was replaced long ago.
+                    debug_assert!(
+                        record.is_causal() || record.covers(before),
+                        "a record is replaced by what has absorbed it"
+                    );
+                }
                 slot.insert(Slot::Newest { record, seq });
             }
             Entry::Vacant(slot) => {
@@ -184,12 +207,12 @@ mod tests {
     #[test]
     fn a_key_leaves_when_its_newest_record_is_durable_and_not_before() {
         let mut overlay = Overlay::new(1);
-        overlay.appended(key("k"), record(1), LogSeq(1));
-        overlay.appended(key("k"), record(2), LogSeq(2));
+        overlay.appended(key("k"), Some(record(1)), LogSeq(1));
+        overlay.appended(key("k"), Some(record(2)), LogSeq(2));
         overlay.settle(LogSeq(1));
-        assert_eq!(overlay.newest(&key("k")), Some((&record(2), LogSeq(2))));
+        assert_eq!(overlay.newest(&key("k")), Some((Some(&record(2)), LogSeq(2))));
         assert!(
-            matches!(overlay.base_for(&key("k"), Waiter::Put(Op { slot: 0, generation: 0 })), Base::Known(found, LogSeq(2)) if found == record(2))
+            matches!(overlay.base_for(&key("k"), Waiter::Put(Op { slot: 0, generation: 0 })), Base::Known(found, LogSeq(2)) if found == Some(record(2)))
         );
         overlay.settle(LogSeq(2));
         assert_eq!(overlay.len(), 0);

@@ -1,4 +1,5 @@
-//! The preference list of one operation: the replicas of its partition by position, this node first if it is one.
+//! The preference list of one operation: the replicas of its partition by position - this node first if it is one, then
+//! those of its data centre, the faster before the slower - and behind them the fallbacks that may stand in for them.
 //! It keeps the view it began with, so a position means the same replica for as long as the operation lives.
 
 use std::sync::Arc;
@@ -9,23 +10,53 @@ use kvorum_ring::PartitionId;
 use crate::view::Replica;
 use crate::{EpochPhase, Failure, FailureKind, NodeId, View};
 
+/// The most replicas that a row may have for its order to be chosen; longer ones keep the row's.
+const ORDERED: usize = 16;
+
 #[derive(Clone, Debug)]
 pub(super) struct Preference {
     view: Arc<View>,
     partition: PartitionId,
     len: usize,
-    /// The row's index of position 0.
+    /// The row's index of position 0, where the order is not chosen.
     first: usize,
+    /// The row's index of each position.
+    order: [u8; ORDERED],
     contains_me: bool,
 }
 
 impl Preference {
     /// `spread` chooses where a node that is no replica starts, so that its requests do not all meet the same one.
-    pub(super) fn new(view: Arc<View>, partition: PartitionId, spread: usize) -> Self {
+    /// `slowness` ranks the others: the lower the better, equals stay in the order of the row.
+    pub(super) fn new(
+        view: Arc<View>,
+        partition: PartitionId,
+        spread: usize,
+        slowness: impl Fn(NodeId) -> u32,
+    ) -> Self {
         let len = view.replicas(partition).count();
         let mine = view.replicas(partition).position(|replica| replica.id == view.me);
         let first = mine.unwrap_or(spread % len.max(1));
-        Self { view, partition, len, first, contains_me: mine.is_some() }
+        let mut order = [0; ORDERED];
+        if len <= ORDERED {
+            let mut ranked = [(false, false, 0, 0, 0); ORDERED];
+            for (index, replica) in view.replicas(partition).enumerate() {
+                let turn = (index + len - first) % len;
+                let (is_other, is_far) = (replica.id != view.me, replica.centre != view.local_centre());
+                let slow = if is_other { slowness(replica.id) } else { 0 };
+                ranked[index] = (is_other, is_far, slow, turn, index as u8);
+            }
+            ranked[..len].sort_unstable();
+            for (place, (.., index)) in order.iter_mut().zip(&ranked[..len]) {
+                *place = *index;
+            }
+        }
+        Self { view, partition, len, first, order, contains_me: mine.is_some() }
+    }
+
+    /// The row's index of a position.
+    fn index(&self, position: usize) -> usize {
+        if self.len <= ORDERED { usize::from(self.order[position]) } else { (self.first + position) % self.len }
     }
 
     pub(super) fn partition(&self) -> PartitionId {
@@ -47,7 +78,7 @@ impl Preference {
 
     pub(super) fn replica(&self, position: usize) -> Replica {
         assert!(position < self.len, "a position lies within the preference list");
-        self.view.replicas(self.partition).nth((self.first + position) % self.len).expect("the row does not change")
+        self.view.replicas(self.partition).nth(self.index(position)).expect("the row does not change")
     }
 
     /// Where a request to it goes, and under which layout it is sent: the one that made it a replica.
@@ -64,8 +95,46 @@ impl Preference {
     }
 
     pub(super) fn position_of(&self, node: NodeId) -> Option<usize> {
-        let index = self.view.replicas(self.partition).position(|replica| replica.id == node)?;
-        Some((index + self.len - self.first) % self.len)
+        (0..self.len).find(|position| self.replica(*position).id == node)
+    }
+
+    /// Those that may stand in for a replica: this node if it holds none itself, then the fallbacks, clockwise, that are
+    /// up; those in the replica's data centre first.
+    pub(super) fn stand_ins(&self, position: usize) -> impl Iterator<Item = NodeId> + '_ {
+        let centre = self.replica(position).centre;
+        let near = self.candidates().filter(move |candidate| candidate.centre == centre);
+        near.chain(self.candidates().filter(move |candidate| candidate.centre != centre)).map(|candidate| candidate.id)
+    }
+
+    /// How many may stand in.
+    pub(super) fn stand_in_count(&self) -> usize {
+        self.candidates().count()
+    }
+
+    fn candidates(&self) -> impl Iterator<Item = Replica> + '_ {
+        let usable = |candidate: &Replica| {
+            candidate.up && !candidate.in_doubt && (candidate.id != self.view.me || !self.contains_me)
+        };
+        // A node that coordinates what it holds no replica of is the nearest that there is.
+        let me = (!self.contains_me).then(|| self.view.standing_of(self.view.me)).flatten();
+        let others = self.view.fallbacks(self.partition).filter(|candidate| candidate.id != self.view.me);
+        me.into_iter().chain(others).filter(usable)
+    }
+
+    /// The centres' replicas that are not in this node's centre, one set for each centre.
+    pub(super) fn remote_centres(&self) -> Vec<ReplicaSet> {
+        let mut centres: Vec<(u8, ReplicaSet)> = Vec::new();
+        for position in 0..self.len {
+            let centre = self.replica(position).centre;
+            if centre == self.view.local_centre() {
+                continue;
+            }
+            match centres.iter_mut().find(|(known, _)| *known == centre) {
+                Some((_, members)) => drop(members.insert(position)),
+                None => centres.push((centre, ReplicaSet::single(position))),
+            }
+        }
+        centres.into_iter().map(|(_, members)| members).collect()
     }
 
     pub(super) fn all(&self) -> ReplicaSet {

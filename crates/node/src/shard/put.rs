@@ -9,18 +9,31 @@
 //!    cover, and replicas keep both.
 //! 4. Reached: the client is told. Not reached: it is *indeterminate*, for a dot was minted; *rejected* is said only
 //!    before that.
+//! 5. A replica that missed it gets a hint, kept here, and the write is not forgotten before each has answered or is
+//!    hinted. Where too few replicas can be reached, and the client does not insist on them, other nodes stand in and keep
+//!    the hints (a sloppy quorum; Dynamo, section 4.6).
+//!
+//! To another data centre one copy is sent: the replica that gets it hands it on to the others there.
 
 use core::time::Duration;
 
 use bytes::Bytes;
+use kvorum_hints::Kind;
 use kvorum_quorum::{self as quorum, Level, Outcome, ReplicaSet, Requirement};
 use kvorum_vclock::{Context, Dot, Timestamp};
 
+use super::hints::{HintAnswer, HintWaiter, Missed};
+use super::overlay::Merged;
 use super::{AfterDurable, Base, Effect, Origin, Pending, Preference, Report, Shard, StoreError, Waiter, emit};
 use crate::{
-    ActorId, Failure, FailureKind, Keyspace, Message, Mode, NodeId, Now, Op, PeerShard, Record, Replicas, Response,
-    StoredKey, Unwritable, context, record,
+    ActorId, Consistency, Failure, FailureKind, Keyspace, Message, Mode, NodeId, Now, Op, Record, Replicas, Response,
+    StoredKey, Unwritable, context,
 };
+
+/// How long replicas may be silent before others stand in for them, if the write needs that.
+const COVER_AFTER: Duration = Duration::from_millis(250);
+/// How long a write that is done waits for silent replicas before it keeps hints for them.
+const SETTLE_AFTER: Duration = Duration::from_millis(500);
 
 /// What this node holds need not be what the deletion is meant for: it would be acknowledged, and the value stand.
 const BLIND_DELETE: &str =
@@ -36,6 +49,8 @@ pub(super) struct Asked {
     pub(super) lifetime: Lifetime,
     /// As the client holds it.
     pub(super) context: Bytes,
+    pub(super) level: Option<Level>,
+    pub(super) consistency: Option<Consistency>,
 }
 
 /// How long a value lives.
@@ -69,13 +84,21 @@ struct Intent {
 
 #[derive(Debug)]
 pub(super) struct Put {
-    origin: Origin,
+    /// None once it is answered.
+    origin: Option<Origin>,
     pub(super) place: Preference,
     intent: Intent,
     deadline: Duration,
+    consistency: Consistency,
     /// The newest version that the first try lost against, once there is a second.
     lost_to: Option<Timestamp>,
     stage: Stage,
+    /// Who was asked to stand in, for which place.
+    stand_ins: Vec<(usize, NodeId)>,
+    /// Who was asked to hand it on in a remote data centre, to whom.
+    relays: Vec<(usize, ReplicaSet)>,
+    /// When it is looked at next.
+    wake: Duration,
 }
 
 #[derive(Debug)]
@@ -87,7 +110,7 @@ enum Stage {
         /// The version that was minted.
         dot: Dot<ActorId>,
         record: Record,
-        /// The newest version above the record that a replica has told of, and who has one.
+        /// The newest version above the record that a replica or stand-in has told of, and which replicas have one.
         newer: Option<Timestamp>,
         ahead: ReplicaSet,
     },
@@ -124,29 +147,61 @@ impl Put {
     /// Whether something was sent to that node and not answered.
     pub(super) fn waits_for(&self, node: NodeId) -> bool {
         let Stage::Writing { tally, .. } = &self.stage else { return false };
-        self.place.position_of(node).is_some_and(|replica| tally.open().contains(replica))
+        let stands_in = self.stand_ins.iter().any(|(_, stand_in)| *stand_in == node);
+        stands_in || self.place.position_of(node).is_some_and(|replica| tally.open().contains(replica))
+    }
+
+    /// Whether its client has been answered.
+    pub(super) fn is_answered(&self) -> bool {
+        self.origin.is_none()
+    }
+
+    /// How many may stand in for absent replicas.
+    fn stand_in_count(&self) -> usize {
+        stand_in_count(&self.place, self.consistency)
     }
 }
 
+/// How many may stand in for absent replicas, if the client does not insist on replicas.
+pub(super) fn stand_in_count(place: &Preference, consistency: Consistency) -> usize {
+    if consistency == Consistency::Sloppy { place.stand_in_count() } else { 0 }
+}
+
 impl Shard {
-    #[expect(clippy::too_many_arguments, reason = "the parts of one request, taken apart where it entered")]
     pub(super) fn put(
         &mut self,
         now: Now,
         origin: Origin,
         place: Preference,
         asked: Asked,
-        level: Option<Level>,
         deadline: Duration,
         out: &mut impl Extend<Effect>,
     ) {
-        let (intent, requirement) = match self.prepare_put(now, &place, asked, level) {
+        let consistency = self.consistency_of(asked.key.keyspace(), asked.consistency);
+        let (intent, requirement) = match self.prepare_put(now, &place, asked, consistency) {
             Ok(prepared) => prepared,
             Err(failure) => return self.answer(origin, Response::Failed(failure), out),
         };
-        let stage = Stage::Loading(requirement);
-        let op = self.ops.insert(Pending::Put(Put { origin, place, intent, deadline, lost_to: None, stage }));
+        let put = Put {
+            origin: Some(origin),
+            place,
+            intent,
+            deadline,
+            consistency,
+            lost_to: None,
+            stage: Stage::Loading(requirement),
+            stand_ins: Vec::new(),
+            relays: Vec::new(),
+            wake: Duration::MAX,
+        };
+        let op = self.ops.insert(Pending::Put(put));
         self.put_when_known(now, op, out);
+    }
+
+    /// Whose answers count for a request.
+    pub(super) fn consistency_of(&self, keyspace: crate::KeyspaceId, asked: Option<Consistency>) -> Consistency {
+        let own = || self.view.keyspace(keyspace).map(|keyspace| keyspace.settings.consistency);
+        asked.or_else(own).unwrap_or_default()
     }
 
     /// What can be checked before anything is read.
@@ -155,12 +210,12 @@ impl Shard {
         now: Now,
         place: &Preference,
         asked: Asked,
-        level: Option<Level>,
+        consistency: Consistency,
     ) -> Result<(Intent, Requirement), Failure> {
-        let Asked { key, value, lifetime, context } = asked;
+        let Asked { key, value, lifetime, context, level, .. } = asked;
         let keyspace = self.view.keyspace(key.keyspace()).expect("a request is admitted only for a keyspace there is");
         let requirement = place.requirement(level, keyspace.settings.write, keyspace.settings.min_write)?;
-        enough_are_up("write", place, &requirement)?;
+        enough_are_up("write", place, &requirement, stand_in_count(place, consistency))?;
         let requirement = if keyspace.mode == Mode::Lww { place.with_knowing(requirement) } else { requirement };
         let context = self.open_context(&key, &context)?;
         if keyspace.mode == Mode::Causal && value.is_none() && context.is_none() {
@@ -190,9 +245,13 @@ impl Shard {
     fn put_when_known(&mut self, now: Now, op: Op, out: &mut impl Extend<Effect>) {
         let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
         let key = put.intent.key.clone();
-        self.deadlines.add(now.elapsed, put.deadline, op);
+        self.deadlines.watch(now.elapsed, Some(put.deadline), &mut put.wake, op);
+        if !put.place.contains_me() {
+            // It holds nothing that the write could merge into.
+            return self.put_above(now, op, None, out);
+        }
         match self.overlay.base_for(&key, Waiter::Put(op)) {
-            Base::Known(stored, _) => self.put_above(now, op, Some(&stored), out),
+            Base::Known(stored, _) => self.put_above(now, op, stored.as_ref(), out),
             Base::Waiting => {}
             Base::Unknown => self.load_base(key, out),
         }
@@ -218,24 +277,26 @@ impl Shard {
         let waiters = self.overlay.loaded(&key);
         let stored = match result {
             Ok(stored) => stored,
-            Err(error) => return self.base_unreadable(waiters, &error, out),
+            Err(error) => return self.base_unreadable(now, waiters, &error, out),
         };
         for waiter in waiters {
             let (newest, durable_at) = match self.overlay.newest(&key) {
-                Some((record, seq)) => (Some(record.clone()), Some(seq)),
+                Some((record, seq)) => (record.cloned(), Some(seq)),
                 None => (stored.clone(), None),
             };
+            let base = (newest, durable_at);
             match waiter {
-                Waiter::Put(op) => self.put_above(now, op, newest.as_ref(), out),
-                Waiter::Replica { from, op, record } => {
-                    self.replica_merge(from, op, &key, record, newest, durable_at, out);
-                }
+                Waiter::Put(op) => self.put_above(now, op, base.0.as_ref(), out),
+                Waiter::Replica { from, op, record } => self.replica_merge(now, from, op, &key, record, base, out),
+                Waiter::Merge { record, then } => self.merge_quietly(now, &key, record, base, then, out),
+                Waiter::Hint(HintWaiter::Keep(missed)) => self.keep_beside(now, &key, missed, base, out),
+                Waiter::Hint(HintWaiter::Delivered(op)) => self.erase_if_same(now, op, &key, base.0, out),
             }
         }
     }
 
     /// A damaged stored record may hide an acknowledged version, so nothing may be merged into it.
-    fn base_unreadable(&mut self, waiters: Vec<Waiter>, error: &StoreError, out: &mut impl Extend<Effect>) {
+    fn base_unreadable(&mut self, now: Now, waiters: Vec<Waiter>, error: &StoreError, out: &mut impl Extend<Effect>) {
         for waiter in waiters {
             match waiter {
                 Waiter::Put(op) => self.put_rejected(op, format!("cannot write: {error}"), out),
@@ -244,6 +305,15 @@ impl Shard {
                     let failure = Failure::new(error.kind(), message);
                     self.send(from, Message::Refused { op, failure }, out);
                 }
+                Waiter::Merge { then: Merged::Pulled(op), .. } => self.pull_failed(now, op, out),
+                Waiter::Merge { then: Merged::Repaired(op), .. } => {
+                    self.repair_voted(now, op, quorum::Input::Error { replica: 0 }, out);
+                }
+                Waiter::Merge { then: Merged::Quietly, .. } => {}
+                Waiter::Hint(HintWaiter::Keep(missed)) => {
+                    self.hint_refused(now, missed.answer, &error.to_string(), out);
+                }
+                Waiter::Hint(HintWaiter::Delivered(op)) => self.hint_failed(now, op, out),
             }
         }
     }
@@ -258,7 +328,7 @@ impl Shard {
             return self.put_rejected(op, LATE_DISK.to_owned(), out);
         }
         put.place.refresh(&self.view);
-        if let Err(failure) = enough_are_up("write", &put.place, requirement) {
+        if let Err(failure) = enough_are_up("write", &put.place, requirement, put.stand_in_count()) {
             return self.put_refused(op, failure, out);
         }
         let seen = put.intent.context.iter().flat_map(Context::iter).map(|(_, time)| time).max();
@@ -278,7 +348,10 @@ impl Shard {
             }
         };
         let requirement = requirement.clone();
-        let dot = Dot { time, actor: self.actor };
+        // An actor has absorbed all that it wrote to a key before. A node that holds no replica does not know what that
+        // was, so there each write is an actor of its own.
+        let actor = if put.place.contains_me() { self.actor } else { self.actors.next() };
+        let dot = Dot { time, actor };
         let max_bytes = self.view.layout.as_ref().map_or(0, |layout| layout.sibling_bytes());
         let record = match put.intent.record(stored, dot, max_bytes, now.unix_ms) {
             Ok((record, 0)) => record,
@@ -290,9 +363,19 @@ impl Shard {
                 return self.put_refused(op, Failure::new(FailureKind::Precondition, error.to_string()), out);
             }
         };
-        let (all, down) = (put.place.all(), put.place.down());
+        let config = quorum::WriteConfig {
+            requirement,
+            replicas: put.place.all(),
+            down: put.place.down(),
+            stand_ins: put.stand_in_count(),
+            deadline: put.deadline,
+            cover_after: COVER_AFTER,
+            settle_after: SETTLE_AFTER,
+        };
         let mut decisions = core::mem::take(&mut self.decisions);
-        let tally = quorum::Write::start(now.elapsed, requirement, all, down, put.deadline, &mut decisions);
+        let tally = quorum::Write::start(now.elapsed, config, &mut decisions);
+        put.stand_ins.clear();
+        put.relays.clear();
         put.stage = Stage::Writing { tally, dot, record, newer: None, ahead: ReplicaSet::EMPTY };
         self.carry_out_put(now, op, decisions, out);
     }
@@ -303,6 +386,9 @@ impl Shard {
     fn put_again(&mut self, now: Now, op: Op, out: &mut impl Extend<Effect>) {
         // Answers to the first try say nothing of the second: under the new name they are ignored.
         let op = self.ops.rename(op);
+        if let Some(Pending::Put(put)) = self.ops.get_mut(op) {
+            put.wake = Duration::MAX;
+        }
         match self.log.failure() {
             Some(error) => self.put_rejected(op, format!("cannot write: {error}"), out),
             None => self.put_when_known(now, op, out),
@@ -327,10 +413,16 @@ impl Shard {
                 ),
             ),
         };
-        self.answer(put.origin, Response::Failed(failure), out);
+        self.answer_once(put.origin, Response::Failed(failure), out);
     }
 
-    /// A replica holds the record, or a newer one, durably.
+    fn answer_once(&self, origin: Option<Origin>, response: Response, out: &mut impl Extend<Effect>) {
+        if let Some(origin) = origin {
+            self.answer(origin, response, out);
+        }
+    }
+
+    /// A replica, or who stands in for one, holds the record or a newer one durably.
     pub(super) fn put_reply(
         &mut self,
         now: Now,
@@ -340,19 +432,101 @@ impl Shard {
         out: &mut impl Extend<Effect>,
     ) {
         let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
-        let Some(replica) = put.place.position_of(node) else { return };
+        let vote = match (put.place.position_of(node), put.stand_ins.iter().find(|(_, stand_in)| *stand_in == node)) {
+            (Some(replica), _) => quorum::Input::Answer { replica },
+            (None, Some((replica, _))) => quorum::Input::StoodIn { replica: *replica },
+            (None, None) => return,
+        };
+        let (quorum::Input::Answer { replica } | quorum::Input::StoodIn { replica }) = vote else {
+            unreachable!("it was made just now")
+        };
+        self.put_noticed(op, replica, newest);
+        self.put_voted(now, op, vote, out);
+    }
+
+    /// Notes what a replica, or who stands in for it, holds by now.
+    pub(super) fn put_noticed(&mut self, op: Op, replica: usize, newest: Dot<ActorId>) {
+        let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
         let Stage::Writing { dot, newer, ahead, .. } = &mut put.stage else { return };
         if newest > *dot && put.intent.mode == Mode::Lww {
             *newer = (*newer).max(Some(newest.time));
             ahead.insert(replica);
         }
-        self.put_voted(now, op, quorum::Input::Answer { replica }, out);
     }
 
+    /// A node that was written to will not answer, or refuses.
     pub(super) fn put_failed(&mut self, now: Now, node: NodeId, op: Op, out: &mut impl Extend<Effect>) {
         let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
-        let Some(replica) = put.place.position_of(node) else { return };
-        self.put_voted(now, op, quorum::Input::Error { replica }, out);
+        match (put.place.position_of(node), put.stand_ins.iter().find(|(_, stand_in)| *stand_in == node)) {
+            (Some(replica), _) => {
+                self.relay_failed(op, replica, out);
+                self.put_voted(now, op, quorum::Input::Error { replica }, out);
+            }
+            (None, Some((replica, _))) => {
+                let replica = *replica;
+                self.stand_in_failed(now, op, replica, node, out);
+            }
+            (None, None) => {}
+        }
+    }
+
+    /// Who was to hand the write on in its data centre does not, as far as is known: the others there get it from here.
+    fn relay_failed(&mut self, op: Op, relay: usize, out: &mut impl Extend<Effect>) {
+        let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
+        let Stage::Writing { tally, .. } = &put.stage else { return };
+        let Some(at) = put.relays.iter().position(|(replica, _)| *replica == relay) else { return };
+        let (_, others) = put.relays.swap_remove(at);
+        for replica in others.intersection(tally.open()).iter() {
+            self.send_put(op, replica, ReplicaSet::EMPTY, out);
+        }
+    }
+
+    /// A stand-in refuses, or was not reached: the next one is asked.
+    pub(super) fn stand_in_failed(
+        &mut self,
+        now: Now,
+        op: Op,
+        replica: usize,
+        node: NodeId,
+        out: &mut impl Extend<Effect>,
+    ) {
+        let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
+        // Who has failed is not asked again, and answers no more.
+        let Some(at) = put.stand_ins.iter().position(|asked| *asked == (replica, node)) else { return };
+        put.stand_ins[at].0 = usize::MAX;
+        self.ask_stand_in(now, op, replica, out);
+    }
+
+    /// Has the next node that may stand in for a replica keep the write.
+    fn ask_stand_in(&mut self, now: Now, op: Op, replica: usize, out: &mut impl Extend<Effect>) {
+        let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
+        let Stage::Writing { dot, record, .. } = &put.stage else { return };
+        let was_asked = |node: &NodeId| put.stand_ins.iter().any(|(_, asked)| asked == node);
+        let Some(node) = put.place.stand_ins(replica).find(|node| !was_asked(node)) else {
+            return self.put_voted(now, op, quorum::Input::NoStandIn { replica }, out);
+        };
+        let (key, record, minted) = (put.intent.key.clone(), record.clone(), Some(dot.time));
+        let (target, tag) = put.place.address(replica);
+        put.stand_ins.push((replica, node));
+        if node == self.me.node {
+            let answer = HintAnswer::Mine { op, replica };
+            self.keep_hint(now, Missed { target, key, record, kind: Kind::Owed, answer }, out);
+        } else {
+            let stand_in_for = Some(target);
+            self.ask(node, tag, Message::Write { op, key, record, minted, stand_in_for, relay: Vec::new() }, out);
+        }
+    }
+
+    /// Keeps what a replica has missed, until it can be told.
+    fn hint_put(&mut self, now: Now, op: Op, replica: usize, out: &mut impl Extend<Effect>) {
+        let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
+        let Stage::Writing { record, .. } = &put.stage else { return };
+        if put.place.is_me(replica) {
+            return; // What this node cannot store it cannot keep for itself.
+        }
+        let (key, record, target) = (put.intent.key.clone(), record.clone(), put.place.replica(replica).id);
+        let missed = Missed { target, key, record, kind: Kind::Spare, answer: HintAnswer::Nobody };
+        self.keep_hint(now, missed, out);
     }
 
     pub(super) fn put_voted(&mut self, now: Now, op: Op, vote: quorum::Input, out: &mut impl Extend<Effect>) {
@@ -364,11 +538,11 @@ impl Shard {
 
     pub(super) fn put_timeout(&mut self, now: Now, op: Op, out: &mut impl Extend<Effect>) {
         let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
-        if now.elapsed < put.deadline {
-            self.deadlines.add(now.elapsed, put.deadline, op);
-            return;
-        }
+        put.wake = Duration::MAX;
         match &mut put.stage {
+            Stage::Loading(_) if now.elapsed < put.deadline => {
+                self.deadlines.watch(now.elapsed, Some(put.deadline), &mut put.wake, op);
+            }
             Stage::Loading(_) => {
                 self.overlay.forget_waiter(&put.intent.key, op);
                 self.put_rejected(op, LATE_DISK.to_owned(), out);
@@ -382,16 +556,65 @@ impl Shard {
     }
 
     fn carry_out_put(&mut self, now: Now, op: Op, mut decisions: Vec<quorum::Effect>, out: &mut impl Extend<Effect>) {
+        // The write may go on in a second try under another name; what was decided of the first ends with it.
+        let sends = decisions.iter().filter(|decision| matches!(decision, quorum::Effect::Send { .. })).count();
+        if sends > 1 {
+            self.choose_relays(op, &decisions);
+        }
         for decision in decisions.drain(..) {
             match decision {
-                quorum::Effect::Send { replica } => self.send_put(op, replica, out),
+                quorum::Effect::Send { replica } => self.send_put_by_relay(op, replica, out),
+                quorum::Effect::StandIn { replica } => self.ask_stand_in(now, op, replica, out),
+                quorum::Effect::Hint { replica } => self.hint_put(now, op, replica, out),
                 quorum::Effect::Done(outcome) => self.finish_put(now, op, outcome, out),
+                quorum::Effect::Repair { .. } => unreachable!("a write repairs nobody"),
             }
         }
         self.decisions = decisions;
+        self.put_settle(now, op);
     }
 
-    fn send_put(&mut self, op: Op, replica: usize, out: &mut impl Extend<Effect>) {
+    /// A write that is done stays until each replica has answered or is hinted.
+    fn put_settle(&mut self, now: Now, op: Op) {
+        let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
+        let Stage::Writing { tally, .. } = &put.stage else { return };
+        if tally.is_settled() {
+            self.settling -= usize::from(put.is_answered());
+            self.ops.remove(op);
+        } else {
+            let next = tally.next_timeout();
+            self.deadlines.watch(now.elapsed, next, &mut put.wake, op);
+        }
+    }
+
+    /// One replica of each remote data centre gets the write for all there.
+    fn choose_relays(&mut self, op: Op, decisions: &[quorum::Effect]) {
+        let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
+        let sent: ReplicaSet = decisions
+            .iter()
+            .filter_map(|decision| if let quorum::Effect::Send { replica } = decision { Some(*replica) } else { None })
+            .collect();
+        for centre in put.place.remote_centres() {
+            let mut members = centre.intersection(sent);
+            if members.len() > 1
+                && let Some(relay) = members.iter().next()
+            {
+                members.remove(relay);
+                put.relays.push((relay, members));
+            }
+        }
+    }
+
+    fn send_put_by_relay(&mut self, op: Op, replica: usize, out: &mut impl Extend<Effect>) {
+        let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
+        if put.relays.iter().any(|(_, others)| others.contains(replica)) {
+            return;
+        }
+        let others = put.relays.iter().find(|(relay, _)| *relay == replica).map(|(_, others)| *others);
+        self.send_put(op, replica, others.unwrap_or(ReplicaSet::EMPTY), out);
+    }
+
+    fn send_put(&mut self, op: Op, replica: usize, others: ReplicaSet, out: &mut impl Extend<Effect>) {
         let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
         let Stage::Writing { dot, record, .. } = &put.stage else { unreachable!("a tally exists") };
         let (key, record, minted) = (put.intent.key.clone(), record.clone(), Some(dot.time));
@@ -399,47 +622,50 @@ impl Shard {
             self.append(&key, &record, AfterDurable::Vote(op), out);
         } else {
             let (node, tag) = put.place.address(replica);
-            self.ask(node, tag, Message::Write { op, key, record, minted }, out);
+            let relay = others.iter().map(|other| put.place.replica(other).id).collect();
+            self.ask(node, tag, Message::Write { op, key, record, minted, stand_in_for: None, relay }, out);
         }
     }
 
     fn finish_put(&mut self, now: Now, op: Op, outcome: Outcome, out: &mut impl Extend<Effect>) {
         let Some(Pending::Put(put)) = self.ops.get_mut(op) else { unreachable!("a tally is done once") };
-        let Stage::Writing { tally, newer, .. } = &put.stage else { unreachable!("a tally is done") };
+        let Stage::Writing { tally, newer, dot, ahead, .. } = &put.stage else { unreachable!("a tally is done") };
         if outcome == Outcome::Reached && newer.is_some() && put.lost_to.is_none() {
             put.lost_to = *newer;
             put.stage = Stage::Loading(tally.requirement().clone());
             return self.put_again(now, op, out);
         }
-        let Some(Pending::Put(put)) = self.ops.remove(op) else { unreachable!("it was just found") };
-        let Stage::Writing { tally, dot, ahead, .. } = put.stage else { unreachable!("a tally is done") };
         let wanted = tally.requirement().minimum();
+        let stored = tally.answered().union(tally.stood_in());
+        let (silent, place) = (tally.open(), put.place.clone());
         let response = match outcome {
             Outcome::Reached => {
                 let count = |n: usize| u8::try_from(n).unwrap_or(u8::MAX);
-                let agreed = tally.answered().difference(ahead);
                 let replicas = Replicas {
                     wanted: count(wanted),
-                    answered: count(tally.answered().len()),
-                    agreed: count(agreed.len()),
-                    sloppy: false,
+                    answered: count(stored.len()),
+                    agreed: count(stored.difference(*ahead).len()),
+                    sloppy: tally.is_sloppy(),
                 };
-                Response::Written { dot, expires_at_ms: put.intent.expires_at_ms, replicas }
+                Response::Written { dot: *dot, expires_at_ms: put.intent.expires_at_ms, replicas }
             }
             Outcome::Impossible | Outcome::TimedOut => {
-                self.report_silent(now, &put.place, tally.open(), outcome, out);
-                let account = put.place.account(tally.answered(), tally.failed(), outcome);
+                let account = place.account(stored, tally.failed(), outcome);
                 let message = format!(
                     "indeterminate: the write needs {wanted} of {} replicas, {} answered{}: {account}; \
                      it may or may not take effect: read before you retry",
-                    put.place.len(),
-                    tally.answered().len(),
+                    place.len(),
+                    stored.len(),
                     if outcome == Outcome::TimedOut { " in time" } else { "" },
                 );
                 Response::Failed(Failure::new(FailureKind::Indeterminate, message))
             }
         };
-        self.answer(put.origin, response, out);
+        let origin = put.origin.take();
+        // From now on it only keeps hints for those who do not answer.
+        self.settling += 1;
+        self.report_silent(now, &place, silent, outcome, out);
+        self.answer_once(origin, response, out);
     }
 
     /// Tells the control part who was asked and stayed silent until a deadline.
@@ -457,45 +683,20 @@ impl Shard {
             }
         }
     }
-
-    /// A write merges into what this replica holds: the other half of [`Shard::put`]. `durable_at` is the sequence
-    /// that makes `newest` durable, if it is not yet.
-    #[expect(clippy::too_many_arguments, reason = "what is written, and what is there")]
-    pub(super) fn replica_merge(
-        &mut self,
-        from: PeerShard,
-        op: Op,
-        key: &StoredKey,
-        record: Record,
-        newest: Option<Record>,
-        durable_at: Option<super::LogSeq>,
-        out: &mut impl Extend<Effect>,
-    ) {
-        let (merged, pruned) = record::merge_counting(newest.clone(), Some(record));
-        let merged = merged.expect("what is merged with a record is one");
-        if pruned > 0 {
-            emit(out, Effect::Report(Report::Pruned { entries: pruned }));
-        }
-        if newest.is_some_and(|newest| newest == merged) {
-            let newest = merged.dot();
-            match durable_at {
-                Some(seq) => self.when_durable(seq, AfterDurable::WriteReply { to: from, op, newest }),
-                None => self.send(from, Message::WriteReply { op, newest }, out),
-            }
-        } else {
-            let then = AfterDurable::WriteReply { to: from, op, newest: merged.dot() };
-            self.append(&key.detached(), &merged.detached(), then, out);
-        }
-    }
 }
 
 /// Whether a level can be met by the replicas that are up; nothing is sent otherwise.
 ///
 /// # Errors
 /// Which of them are not.
-pub(super) fn enough_are_up(what: &str, place: &Preference, requirement: &Requirement) -> Result<(), Failure> {
+pub(super) fn enough_are_up(
+    what: &str,
+    place: &Preference,
+    requirement: &Requirement,
+    stand_ins: usize,
+) -> Result<(), Failure> {
     let up = place.all().difference(place.down());
-    if requirement.is_possible(ReplicaSet::EMPTY, up) {
+    if requirement.missing(up) <= stand_ins {
         return Ok(());
     }
     let message = format!(

@@ -47,7 +47,7 @@ impl Shard {
         deadline: Duration,
         out: &mut impl Extend<Effect>,
     ) {
-        let (tally, decisions) = match self.start_read(now, &place, keyspace, scan.level, deadline) {
+        let (tally, decisions) = match self.start_read(now, &place, keyspace, scan.level, 0, deadline) {
             Ok(started) => started,
             Err(failure) => return self.answer(origin, Response::Failed(failure), out),
         };
@@ -72,6 +72,9 @@ impl Shard {
             match decision {
                 quorum::Effect::Send { replica } => self.send_scan(now, op, replica, out),
                 quorum::Effect::Done(outcome) => self.finish_scan(now, op, outcome, out),
+                quorum::Effect::StandIn { .. } | quorum::Effect::Hint { .. } | quorum::Effect::Repair { .. } => {
+                    unreachable!("a scan asks replicas and changes nothing")
+                }
             }
         }
         self.decisions = decisions;
@@ -89,7 +92,7 @@ impl Shard {
             emit(out, Effect::Scan { op, range, limit_bytes });
         } else {
             let (node, tag) = scan.place.address(replica);
-            self.ask(node, tag, Message::Scan { op, range, limit_bytes }, out);
+            self.ask(node, tag, Message::Scan { op, range, limit_bytes, checked: false }, out);
         }
     }
 
@@ -143,7 +146,7 @@ impl Shard {
         let Some(Pending::Scan(scan)) = self.ops.get_mut(op) else { return };
         scan.wake = Duration::MAX;
         let mut decisions = core::mem::take(&mut self.decisions);
-        scan.tally.handle_timeout(now.elapsed, &mut decisions);
+        scan.tally.handle_timeout(now.elapsed, &mut self.hedges, &mut decisions);
         self.carry_out_scan(now, op, decisions, out);
     }
 
@@ -151,8 +154,7 @@ impl Shard {
         let Some(Pending::Scan(scan)) = self.ops.remove(op) else { unreachable!("a tally is done once") };
         let response = match outcome {
             Outcome::Reached => {
-                let agreed = u8::try_from(scan.pages.len()).unwrap_or(u8::MAX);
-                let replicas = read_replicas(&scan.tally, agreed);
+                let replicas = read_replicas(&scan.tally, scan.pages.len());
                 let limits = (scan.limit_bytes as usize, scan.limit_rows.map_or(usize::MAX, |rows| rows as usize));
                 let (rows, next) = merge_pages(scan.pages, now.unix_ms, scan.keys_only, limits);
                 let partition = scan.place.partition();

@@ -54,7 +54,7 @@ impl Shard {
         let key = why.key.clone();
         if !why.place.is_me(replica) {
             let (node, tag) = why.place.address(replica);
-            return self.ask(node, tag, Message::Read { op, key }, out);
+            return self.ask(node, tag, Message::Read { op, key, known: None, stand_in_for: None }, out);
         }
         self.read_here(now, op, key, out);
     }

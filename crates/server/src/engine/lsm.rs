@@ -134,12 +134,12 @@ impl Engine for LsmEngine {
     }
 
     fn submit(&self, batch: Batch) -> Submitted {
-        let Batch { shard, seq, records } = batch;
+        let Batch { shard, seq, changes } = batch;
         let (hot, reports) = (Arc::clone(&self.hot), Arc::clone(&self.reports));
-        let submitted = log_batch(&records).and_then(|log_batch| {
+        let submitted = log_batch(&changes).and_then(|log_batch| {
             self.db.submit_with(log_batch, self.durability, move |written| match written {
                 Ok(_) => {
-                    records.iter().for_each(|(key, _)| hot.written(key.as_bytes()));
+                    changes.iter().for_each(|(key, _)| hot.written(key.as_bytes()));
                     reports.completions.durable(shard, seq);
                 }
                 Err(error) => reports.failed(&error),
@@ -184,10 +184,16 @@ impl fmt::Debug for LsmEngine {
     }
 }
 
-fn log_batch(records: &[(StoredKey, Record)]) -> kvorum_lsm::Result<LogBatch> {
-    let bytes = |(key, record): &(StoredKey, Record)| OPERATION_BYTES + key.as_bytes().len() + record.as_bytes().len();
-    let mut batch = LogBatch::with_capacity(records.iter().map(bytes).sum());
-    records.iter().try_for_each(|(key, record)| batch.put(key.as_bytes(), record.as_bytes()))?;
+fn log_batch(changes: &[(StoredKey, Option<Record>)]) -> kvorum_lsm::Result<LogBatch> {
+    let value = |record: &Option<Record>| record.as_ref().map_or(0, |record| record.as_bytes().len());
+    let bytes = changes.iter().map(|(key, record)| OPERATION_BYTES + key.as_bytes().len() + value(record)).sum();
+    let mut batch = LogBatch::with_capacity(bytes);
+    for (key, record) in changes {
+        match record {
+            Some(record) => batch.put(key.as_bytes(), record.as_bytes())?,
+            None => batch.delete(key.as_bytes())?,
+        }
+    }
     Ok(batch)
 }
 

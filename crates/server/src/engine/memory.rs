@@ -27,6 +27,15 @@ struct Content {
     bytes: u64,
 }
 
+impl Content {
+    fn remove(&mut self, key: &[u8]) {
+        self.order.remove(key);
+        if let Some(record) = self.records.remove(key) {
+            self.bytes -= (key.len() + record.as_bytes().len()) as u64;
+        }
+    }
+}
+
 impl MemoryEngine {
     fn content(&self) -> MutexGuard<'_, Content> {
         // A panic while the lock was held leaves a map that is still a map.
@@ -61,7 +70,11 @@ impl Engine for MemoryEngine {
 
     fn submit(&self, batch: Batch) -> Submitted {
         let mut content = self.content();
-        for (key, record) in batch.records {
+        for (key, record) in batch.changes {
+            let Some(record) = record else {
+                content.remove(key.as_bytes());
+                continue;
+            };
             let key = Bytes::clone(key.as_bytes());
             content.bytes += (key.len() + record.as_bytes().len()) as u64;
             if let Some(before) = content.records.insert(Bytes::clone(&key), record) {
@@ -86,12 +99,7 @@ impl Engine for MemoryEngine {
                 return Ok(found);
             }
             found = true;
-            for key in keys {
-                content.order.remove(&key);
-                if let Some(record) = content.records.remove(&key) {
-                    content.bytes -= (key.len() + record.as_bytes().len()) as u64;
-                }
-            }
+            keys.iter().for_each(|key| content.remove(key));
         }
     }
 

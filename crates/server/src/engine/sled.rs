@@ -105,8 +105,11 @@ fn write_batches(db: &::sled::Db, queue: &Queue, durability: Durability, complet
 
 fn write_group(db: &::sled::Db, durability: Durability, batches: &[Batch]) -> ::sled::Result<()> {
     let mut group = ::sled::Batch::default();
-    for (key, record) in batches.iter().flat_map(|batch| &batch.records) {
-        group.insert(&key.as_bytes()[..], &record.as_bytes()[..]);
+    for (key, record) in batches.iter().flat_map(|batch| &batch.changes) {
+        match record {
+            Some(record) => group.insert(&key.as_bytes()[..], &record.as_bytes()[..]),
+            None => group.remove(&key.as_bytes()[..]),
+        }
     }
     db.apply_batch(group)?;
     if durability == Durability::Always {

@@ -64,7 +64,8 @@ fn record(time: u64, value: &str) -> Record {
 }
 
 fn store(engine: &dyn Engine, reports: &Reports, seq: u64, records: Vec<(StoredKey, Record)>) {
-    let batch = Batch { shard: ShardIndex(0), seq: LogSeq(seq), records };
+    let changes = records.into_iter().map(|(key, record)| (key, Some(record))).collect();
+    let batch = Batch { shard: ShardIndex(0), seq: LogSeq(seq), changes };
     if engine.submit(batch) == Submitted::Pending {
         reports.wait(0, LogSeq(seq));
     }
@@ -197,8 +198,8 @@ fn batches_of_several_shards_are_each_reported_in_their_order() {
             for shard in 0..threads {
                 scope.spawn(move || {
                     for seq in 1..=200 {
-                        let records = vec![(key(shard, "counter"), record(seq, &seq.to_string()))];
-                        let batch = Batch { shard: ShardIndex(shard), seq: LogSeq(seq), records };
+                        let changes = vec![(key(shard, "counter"), Some(record(seq, &seq.to_string())))];
+                        let batch = Batch { shard: ShardIndex(shard), seq: LogSeq(seq), changes };
                         if engine.submit(batch) == Submitted::Pending && seq % 50 == 0 {
                             reports.wait(shard, LogSeq(seq));
                         }

@@ -7,7 +7,7 @@ use kvorum_node::{
 };
 use kvorum_wire::v1;
 
-use crate::client_codec::{level_from_wire, level_to_wire};
+use crate::client_codec::{consistency_from_wire, consistency_to_wire, level_from_wire, level_to_wire};
 
 /// What makes a message no keyspace, no catalog, or no change of one.
 #[derive(Debug, thiserror::Error)]
@@ -15,14 +15,14 @@ pub(crate) enum BadCatalog {
     /// A part is missing.
     #[error("it has no {0}")]
     Missing(&'static str),
-    /// A level that does not exist.
+    /// A level or a consistency that does not exist.
     #[error("{0}")]
     Level(String),
     /// A minimum that no number of replicas reaches.
     #[error("min_{kind} {minimum} is more than the replicas there can be; ask for less")]
     Minimum { kind: &'static str, minimum: u32 },
     /// An alteration names a field that cannot be altered.
-    #[error("`{0}` cannot be altered; `read`, `write`, `min_read`, `min_write` and `ttl_ms` can")]
+    #[error("`{0}` cannot be altered; `read`, `write`, `min_read`, `min_write`, `ttl_ms` and `consistency` can")]
     Field(String),
     /// The secret has another length.
     #[error("its secret has {0} bytes, not 32")]
@@ -55,12 +55,15 @@ fn settings_to_wire(name: &str, settings: &Settings) -> v1::Keyspace {
         min_read: settings.min_read.into(),
         min_write: settings.min_write.into(),
         ttl_ms: settings.ttl_ms,
+        consistency: consistency_to_wire(Some(settings.consistency)),
         ..v1::Keyspace::default()
     }
 }
 
 fn settings_from_wire(keyspace: &v1::Keyspace) -> Result<Settings, BadCatalog> {
     let level = |level| level_from_wire(level).map_err(|failure| BadCatalog::Level(failure.message));
+    let consistency = consistency_from_wire(keyspace.consistency);
+    let consistency = consistency.map_err(|failure| BadCatalog::Level(failure.message))?.unwrap_or_default();
     let minimum = |kind, minimum: u32| u8::try_from(minimum).map_err(|_| BadCatalog::Minimum { kind, minimum });
     Ok(Settings {
         read: level(keyspace.read)?,
@@ -68,6 +71,7 @@ fn settings_from_wire(keyspace: &v1::Keyspace) -> Result<Settings, BadCatalog> {
         min_read: minimum("r", keyspace.min_read)?,
         min_write: minimum("w", keyspace.min_write)?,
         ttl_ms: keyspace.ttl_ms,
+        consistency,
     })
 }
 
@@ -89,6 +93,7 @@ pub(crate) fn alteration_from_wire(keyspace: v1::Keyspace, fields: &[String]) ->
             "min_read" => alteration.min_read = Some(settings.min_read),
             "min_write" => alteration.min_write = Some(settings.min_write),
             "ttl_ms" => alteration.ttl_ms = Some(settings.ttl_ms),
+            "consistency" => alteration.consistency = Some(settings.consistency),
             _ => return Err(BadCatalog::Field(field.chars().take(64).collect())),
         }
     }
@@ -96,13 +101,14 @@ pub(crate) fn alteration_from_wire(keyspace: v1::Keyspace, fields: &[String]) ->
 }
 
 fn alteration_to_wire(name: &str, alteration: &Alteration) -> v1::CatalogAlteration {
-    let Alteration { read, write, min_read, min_write, ttl_ms } = *alteration;
+    let Alteration { read, write, min_read, min_write, ttl_ms, consistency } = *alteration;
     let settings = Settings {
         read: read.flatten(),
         write: write.flatten(),
         min_read: min_read.unwrap_or_default(),
         min_write: min_write.unwrap_or_default(),
         ttl_ms: ttl_ms.flatten(),
+        consistency: consistency.unwrap_or_default(),
     };
     let fields = [
         ("read", read.is_some()),
@@ -110,6 +116,7 @@ fn alteration_to_wire(name: &str, alteration: &Alteration) -> v1::CatalogAlterat
         ("min_read", min_read.is_some()),
         ("min_write", min_write.is_some()),
         ("ttl_ms", ttl_ms.is_some()),
+        ("consistency", consistency.is_some()),
     ];
     let fields = fields.into_iter().filter(|(_, given)| *given).map(|(field, _)| field.to_owned()).collect();
     v1::CatalogAlteration { keyspace: Some(settings_to_wire(name, &settings)), fields }
@@ -208,10 +215,19 @@ mod tests {
     use kvorum_quorum::Level;
     use prost::Message;
 
+    use kvorum_node::Consistency;
+
     use super::*;
 
     fn settings() -> Settings {
-        Settings { read: Some(Level::One), write: Some(Level::EachQuorum), min_read: 1, min_write: 2, ttl_ms: Some(9) }
+        Settings {
+            read: Some(Level::One),
+            write: Some(Level::EachQuorum),
+            min_read: 1,
+            min_write: 2,
+            ttl_ms: Some(9),
+            consistency: Consistency::Strict,
+        }
     }
 
     fn catalog() -> Catalog {
@@ -238,6 +254,7 @@ mod tests {
             min_read: Some(all.min_read),
             min_write: Some(all.min_write),
             ttl_ms: Some(all.ttl_ms),
+            consistency: Some(all.consistency),
         };
         for change in [
             CatalogChange::Create { name: "carts".into(), mode: Mode::Causal, settings: settings() },

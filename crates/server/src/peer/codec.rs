@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use kvorum_node::{
-    ActorId, EpochPhase, KeyRange, KeyspaceId, Message, Op, Operation, PeerShard, Phase, Record, Request, Response,
-    ShardIndex, StoredKey,
+    ActorId, Digest, EpochPhase, KeyRange, KeyspaceId, Message, NodeId, Op, Operation, PeerShard, Phase, Record,
+    Request, Response, ShardIndex, StoredKey,
 };
 use kvorum_vclock::{Dot, Timestamp};
 use kvorum_wire::v1;
 use v1::frame::Message as Wire;
 
 use crate::client_codec::{
-    error_from_wire, error_to_wire, level_from_wire, level_to_wire, replicas_from_wire, replicas_to_wire,
+    attempt_to_wire, consistency_to_wire, delete_from_wire, error_from_wire, error_to_wire, get_from_wire,
+    level_to_wire, put_from_wire, replicas_from_wire, replicas_to_wire,
 };
 
 /// A frame that cannot be understood: from a newer peer, or damaged.
@@ -44,27 +46,45 @@ impl KnownCause for kvorum_node::Failure {}
 pub(crate) fn frame(to: PeerShard, tag: EpochPhase, message: Message) -> v1::Frame {
     let op = message.op().to_bits();
     let message = match message {
-        Message::Write { key, record, minted, .. } => Wire::Write(v1::Write {
+        Message::Write { key, record, minted, stand_in_for, relay, .. } => Wire::Write(v1::Write {
             stored_key: key.as_bytes().clone(),
             record: record.as_bytes().clone(),
             minted: minted.map(Timestamp::to_bits),
+            stand_in_for: stand_in_for.map(|node| node.0),
+            relay: relay.into_iter().map(|node| node.0).collect(),
         }),
+        Message::Relayed { coordinator, op, key, record, minted } => {
+            let relayed = v1::RelayedWrite {
+                coordinator: coordinator.node.0,
+                stored_key: key.as_bytes().clone(),
+                record: record.as_bytes().clone(),
+                minted: minted.map(Timestamp::to_bits),
+            };
+            let message = Some(Wire::Relayed(relayed));
+            return v1::Frame { op: op.to_bits(), epoch: tag.epoch, shard: coordinator.shard.0.into(), message };
+        }
         Message::WriteReply { newest, .. } => {
             Wire::WriteReply(v1::WriteReply { timestamp: newest.time.to_bits(), actor: newest.actor.0 })
         }
-        Message::Read { key, .. } => Wire::Read(v1::Read { stored_key: key.as_bytes().clone() }),
+        Message::Read { key, known, stand_in_for, .. } => Wire::Read(v1::Read {
+            stored_key: key.as_bytes().clone(),
+            known: digest_to_wire(known),
+            stand_in_for: stand_in_for.map(|node| node.0),
+        }),
+        Message::ReadSame { .. } => Wire::ReadSame(v1::ReadSame {}),
         Message::ReadReply { record, .. } => {
             Wire::ReadReply(v1::ReadReply { record: record.map(|record| record.as_bytes().clone()) })
         }
-        Message::Scan { range, limit_bytes, .. } => {
-            Wire::Scan(v1::Scan { start: range.start, after_start: range.after_start, end: range.end, limit_bytes })
+        Message::Scan { range: KeyRange { start, after_start, end }, limit_bytes, checked, .. } => {
+            Wire::Scan(v1::Scan { start, after_start, end, limit_bytes, checked })
         }
-        Message::ScanReply { rows, more, .. } => {
+        Message::ScanReply { rows, more, digest, .. } => {
             let row = |(key, record): (StoredKey, Record)| v1::StoredRow {
                 stored_key: key.as_bytes().clone(),
                 record: record.as_bytes().clone(),
             };
-            Wire::ScanReply(v1::ScanReply { rows: rows.into_iter().map(row).collect(), more })
+            let digest = digest_to_wire(digest);
+            Wire::ScanReply(v1::ScanReply { rows: rows.into_iter().map(row).collect(), more, digest })
         }
         Message::Forward { request, .. } => Wire::Forward(forward(request)),
         Message::ForwardReply { response, .. } => Wire::ForwardReply(forward_reply(response)),
@@ -73,17 +93,44 @@ pub(crate) fn frame(to: PeerShard, tag: EpochPhase, message: Message) -> v1::Fra
     v1::Frame { op, epoch: tag.epoch, shard: to.shard.0.into(), message: Some(message) }
 }
 
+fn digest_to_wire(digest: Option<Digest>) -> Bytes {
+    digest.map_or_else(Bytes::new, |digest| Bytes::copy_from_slice(&digest.0))
+}
+
+fn digest_from_wire(digest: &[u8]) -> Result<Option<Digest>, BadFrame> {
+    match <[u8; 16]>::try_from(digest) {
+        _ if digest.is_empty() => Ok(None),
+        Ok(digest) => Ok(Some(Digest(digest))),
+        Err(_) => Err(BadFrame(format!("its digest has {} bytes, not 16", digest.len()))),
+    }
+}
+
 fn forward(request: Request) -> v1::Forward {
     use v1::request::Operation as Wire;
     let level = |level: Option<kvorum_quorum::Level>| level.map(level_to_wire);
     let operation = match request.operation {
-        Operation::Get { key, level: r } => Wire::Get(v1::GetRequest { key, level: level(r), ..Default::default() }),
-        Operation::Put { key, value, ttl_ms, level: w, context } => {
-            Wire::Put(v1::PutRequest { key, value, ttl_ms, level: level(w), context, ..Default::default() })
+        Operation::Get { key, level: r, consistency } => {
+            let consistency = consistency_to_wire(consistency);
+            Wire::Get(v1::GetRequest { key, level: level(r), consistency, ..Default::default() })
         }
-        Operation::Delete { key, level: w, context } => {
-            Wire::Delete(v1::DeleteRequest { key, level: level(w), context, ..Default::default() })
-        }
+        Operation::Put { key, value, ttl_ms, level: w, consistency, attempt, context } => Wire::Put(v1::PutRequest {
+            key,
+            value,
+            ttl_ms,
+            level: level(w),
+            consistency: consistency_to_wire(consistency),
+            attempt: attempt.map(attempt_to_wire),
+            context,
+            ..Default::default()
+        }),
+        Operation::Delete { key, level: w, consistency, attempt, context } => Wire::Delete(v1::DeleteRequest {
+            key,
+            level: level(w),
+            consistency: consistency_to_wire(consistency),
+            attempt: attempt.map(attempt_to_wire),
+            context,
+            ..Default::default()
+        }),
         Operation::Scan(_) | Operation::Why { .. } => {
             unreachable!("any node coordinates a scan or a why, so they are never forwarded")
         }
@@ -100,15 +147,9 @@ fn forwarded(forward: v1::Forward) -> Result<Request, BadFrame> {
     let operation =
         forward.request.and_then(|request| request.operation).ok_or_else(|| BadFrame::missing("operation"))?;
     let operation = match operation {
-        Wire::Get(get) => Operation::Get { key: get.key, level: level_from_wire(get.level)? },
-        Wire::Put(put) => {
-            let level = level_from_wire(put.level)?;
-            Operation::Put { key: put.key, value: put.value, ttl_ms: put.ttl_ms, level, context: put.context }
-        }
-        Wire::Delete(delete) => {
-            let level = level_from_wire(delete.level)?;
-            Operation::Delete { key: delete.key, level, context: delete.context }
-        }
+        Wire::Get(get) => get_from_wire(get)?,
+        Wire::Put(put) => put_from_wire(put)?,
+        Wire::Delete(delete) => delete_from_wire(delete)?,
         Wire::Scan(_) => return Err(BadFrame("it forwards a scan".to_owned())),
     };
     let timeout = Duration::from_millis(forward.timeout_ms.into());
@@ -169,17 +210,28 @@ pub(crate) fn unpack(frame: v1::Frame) -> Result<Unpacked, BadFrame> {
     let message = match frame.message.ok_or_else(|| BadFrame::missing("message of a kind this version knows"))? {
         Wire::Write(write) => {
             let (key, record) = (StoredKey::parse(write.stored_key)?, Record::parse(write.record)?);
-            Message::Write { op, key, record, minted: write.minted.map(Timestamp::from_bits) }
+            let minted = write.minted.map(Timestamp::from_bits);
+            let relay = write.relay.into_iter().map(NodeId).collect();
+            Message::Write { op, key, record, minted, stand_in_for: write.stand_in_for.map(NodeId), relay }
+        }
+        Wire::Relayed(write) => {
+            let (key, record) = (StoredKey::parse(write.stored_key)?, Record::parse(write.record)?);
+            let coordinator = PeerShard { node: NodeId(write.coordinator), shard: shard_of(frame.shard)? };
+            Message::Relayed { coordinator, op, key, record, minted: write.minted.map(Timestamp::from_bits) }
         }
         Wire::WriteReply(reply) => {
             let newest = Dot { time: Timestamp::from_bits(reply.timestamp), actor: ActorId(reply.actor) };
             Message::WriteReply { op, newest }
         }
-        Wire::Read(read) => Message::Read { op, key: StoredKey::parse(read.stored_key)? },
+        Wire::Read(read) => {
+            let (key, known) = (StoredKey::parse(read.stored_key)?, digest_from_wire(&read.known)?);
+            Message::Read { op, key, known, stand_in_for: read.stand_in_for.map(NodeId) }
+        }
+        Wire::ReadSame(v1::ReadSame {}) => Message::ReadSame { op },
         Wire::ReadReply(reply) => Message::ReadReply { op, record: reply.record.map(Record::parse).transpose()? },
         Wire::Scan(scan) => {
             let range = KeyRange { start: scan.start, after_start: scan.after_start, end: scan.end };
-            Message::Scan { op, range, limit_bytes: scan.limit_bytes }
+            Message::Scan { op, range, limit_bytes: scan.limit_bytes, checked: scan.checked }
         }
         Wire::ScanReply(reply) => {
             let row =
@@ -188,15 +240,22 @@ pub(crate) fn unpack(frame: v1::Frame) -> Result<Unpacked, BadFrame> {
                 op,
                 rows: reply.rows.into_iter().map(row).collect::<Result<_, _>>()?,
                 more: reply.more,
+                digest: digest_from_wire(&reply.digest)?,
             }
         }
         Wire::Forward(forward) => Message::Forward { op, request: forwarded(forward)? },
         Wire::ForwardReply(reply) => Message::ForwardReply { op, response: forward_answer(reply)? },
         Wire::Refused(error) => Message::Refused { op, failure: error_from_wire(error) },
     };
-    let shard =
-        ShardIndex(u16::try_from(frame.shard).map_err(|_| BadFrame(format!("there is no shard {}", frame.shard)))?);
-    Ok(Unpacked { shard, tag: EpochPhase { epoch: frame.epoch, phase: Phase::Stable }, message })
+    Ok(Unpacked {
+        shard: shard_of(frame.shard)?,
+        tag: EpochPhase { epoch: frame.epoch, phase: Phase::Stable },
+        message,
+    })
+}
+
+fn shard_of(number: u32) -> Result<ShardIndex, BadFrame> {
+    u16::try_from(number).map(ShardIndex).map_err(|_| BadFrame(format!("there is no shard {number}")))
 }
 
 /// Whether a frame asks for something, see [`Message::is_request`].
@@ -207,8 +266,7 @@ pub(crate) fn is_request(frame: &v1::Frame) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use bytes::Bytes;
-    use kvorum_node::{Failure, FailureKind, Replicas};
+    use kvorum_node::{Attempt, Consistency, Failure, FailureKind, Replicas};
     use kvorum_ring::PartitionId;
     use kvorum_vclock::Context;
     use prost::Message as _;
@@ -223,24 +281,63 @@ mod tests {
         let level = Some(kvorum_quorum::Level::Number(NonZeroU8::MIN));
         let request = |operation| Request { keyspace: KeyspaceId(1), timeout: Duration::from_millis(1500), operation };
         let (bytes, replicas) = (Bytes::from_static, Replicas { wanted: 2, answered: 3, agreed: 1, sloppy: false });
-        let put = Operation::Put { key: bytes(b"k"), value: bytes(b"v"), ttl_ms: Some(3), level, context: bytes(b"c") };
+        let (key_bytes, consistency) = (bytes(b"k"), Some(Consistency::Strict));
+        let attempt = Some(Attempt { id: u64::MAX, retried_after_ms: Some(7) });
+        let context = bytes(b"c");
+        let put = Operation::Put {
+            key: key_bytes.clone(),
+            value: bytes(b"v"),
+            ttl_ms: Some(3),
+            level,
+            consistency,
+            attempt,
+            context,
+        };
+        let coordinator = PeerShard { node: NodeId(8), shard: ShardIndex(2) };
+        let digest = Some(Digest([9; 16]));
         let failure = Failure::new(FailureKind::Overloaded, "no");
         let value = |record| Response::Value { record, context: bytes(b"seen"), as_of_ms: 5, replicas };
         let (causal, _) = Record::causal(None, &Context::new(), dot, Some(b"value"), None, usize::MAX).unwrap();
         vec![
-            Message::Write { op, key: key.clone(), record: record.clone(), minted: Some(dot.time) },
-            Message::Write { op, key: key.clone(), record: causal.clone(), minted: None },
+            Message::Write {
+                op,
+                key: key.clone(),
+                record: record.clone(),
+                minted: Some(dot.time),
+                stand_in_for: None,
+                relay: vec![NodeId(4), NodeId(5)],
+            },
+            Message::Write {
+                op,
+                key: key.clone(),
+                record: causal.clone(),
+                minted: None,
+                stand_in_for: Some(NodeId(6)),
+                relay: Vec::new(),
+            },
+            Message::Relayed { coordinator, op, key: key.clone(), record: record.clone(), minted: Some(dot.time) },
             Message::WriteReply { op, newest: dot },
-            Message::Read { op, key: key.clone() },
+            Message::Read { op, key: key.clone(), known: None, stand_in_for: None },
+            Message::Read { op, key: key.clone(), known: digest, stand_in_for: Some(NodeId(6)) },
+            Message::ReadSame { op },
             Message::ReadReply { op, record: Some(record.clone()) },
             Message::ReadReply { op, record: None },
-            Message::Scan { op, range, limit_bytes: 9 },
-            Message::ScanReply { op, rows: vec![(key, record.clone())], more: true },
+            Message::Scan { op, range, limit_bytes: 9, checked: true },
+            Message::ScanReply { op, rows: vec![(key, record.clone())], more: true, digest },
             Message::Forward { op, request: request(put) },
-            Message::Forward { op, request: request(Operation::Get { key: bytes(b"k"), level: None }) },
             Message::Forward {
                 op,
-                request: request(Operation::Delete { key: bytes(b"k"), level, context: bytes(b"c") }),
+                request: request(Operation::Get { key: bytes(b"k"), level: None, consistency: None }),
+            },
+            Message::Forward {
+                op,
+                request: request(Operation::Delete {
+                    key: bytes(b"k"),
+                    level,
+                    consistency,
+                    attempt: Some(Attempt { id: 3, retried_after_ms: None }),
+                    context: bytes(b"c"),
+                }),
             },
             Message::ForwardReply { op, response: value(Some(record)) },
             Message::ForwardReply { op, response: value(Some(causal)) },
@@ -257,6 +354,8 @@ mod tests {
         let tag = EpochPhase { epoch: 4, phase: Phase::Stable };
         for message in messages() {
             let frame = frame(to, tag, message.clone());
+            // What is handed on goes to whoever owns the key, and carries the coordinator's shard.
+            let to = if let Message::Relayed { coordinator, .. } = &message { *coordinator } else { to };
             assert_eq!(is_request(&frame), message.is_request());
             let bytes = frame.encode_to_vec();
             let unpacked = unpack(v1::Frame::decode(&bytes[..]).unwrap()).unwrap();
@@ -269,7 +368,7 @@ mod tests {
         let write = |key: &'static [u8], record: &'static [u8]| v1::Write {
             stored_key: key.into(),
             record: record.into(),
-            minted: None,
+            ..v1::Write::default()
         };
         for message in [
             None,

@@ -23,7 +23,7 @@ fn disk(seed: u64, sabotage: Option<Sabotage>) -> Disk {
 /// A key is named after shard and sequence.
 fn append(disk: &mut Disk, shard: usize, seqs: core::ops::RangeInclusive<u64>) {
     for seq in seqs {
-        disk.append(shard, LogSeq(seq), key(&format!("{shard}.{seq}")), record(seq));
+        disk.append(shard, LogSeq(seq), key(&format!("{shard}.{seq}")), Some(record(seq)));
     }
 }
 
@@ -186,8 +186,8 @@ fn a_lost_disk_holds_nothing_and_a_restored_one_what_it_held() {
 fn the_newest_record_of_a_key_is_the_one_appended_last() {
     let mut disk = disk(1, None);
     assert_eq!(disk.newest(&key("k")), None);
-    disk.append(0, LogSeq(1), key("k"), record(1));
-    disk.append(0, LogSeq(2), key("k"), record(2));
+    disk.append(0, LogSeq(1), key("k"), Some(record(1)));
+    disk.append(0, LogSeq(2), key("k"), Some(record(2)));
     assert_eq!(disk.newest(&key("k")), Some(record(2)));
     flush(&mut disk).unwrap();
     assert_eq!(disk.newest(&key("k")), Some(record(2)));

@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use kvorum_node::{
-    ControlEffect, ControlInput, Effect, Fitness, Input, KeyRange, Page, PeerShard, Record, Report, ShardIndex,
-    StoreError, StoredKey, View, ViewMember,
+    ControlEffect, ControlInput, Effect, Fitness, HINTS_KEYSPACE, Input, KeyRange, Page, PeerShard, Record, Report,
+    ShardIndex, StoreError, StoredKey, View, ViewMember,
 };
 
 use super::Process;
@@ -38,9 +38,13 @@ impl Process {
                     }
                 }
                 Effect::Append { seq, key, record } => {
-                    env.watch.append(self.actor, &key, &record, || disk.newest(&key));
-                    disk.append(shard, seq, key, record);
+                    // Hints repeat what others, or this node, wrote elsewhere.
+                    if key.keyspace() != HINTS_KEYSPACE {
+                        env.watch.append(self.actor, &key, &record, || disk.newest(&key));
+                    }
+                    disk.append(shard, seq, key, Some(record));
                 }
+                Effect::Erase { seq, key } => disk.append(shard, seq, key, None),
                 Effect::Load { op, .. } if merges && env.sabotage == Some(Sabotage::Overwrite) => {
                     inputs.push_back(Input::Loaded { op, result: Ok(None) });
                 }
@@ -48,10 +52,14 @@ impl Process {
                     None => inputs.push_back(Input::Loaded { op, result: self.load(&key, disk, env) }),
                     // The engine looks at some moment between the question and the answer.
                     Some(delay) if env.disk_random.permille(500) => {
+                        inputs.push_back(Input::Loading { op });
                         let input = Input::Loaded { op, result: self.load(&key, disk, env) };
                         env.local(self.host, delay, Local::Shard { shard, input });
                     }
-                    Some(delay) => env.local(self.host, delay, Local::Load { shard, op, key }),
+                    Some(delay) => {
+                        inputs.push_back(Input::Loading { op });
+                        env.local(self.host, delay, Local::Load { shard, op, key });
+                    }
                 },
                 Effect::Scan { op, range, limit_bytes } => match self.disk_delay(env) {
                     None => {

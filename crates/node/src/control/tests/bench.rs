@@ -31,6 +31,8 @@ pub(super) fn meta(n: u64) -> MemberMeta {
         all_in_doubt: 0,
         epoch: 0,
         catalog: 0,
+        pulled: 0,
+        to_pull: 0,
         bytes: 0,
         founding: 0,
     }
@@ -41,6 +43,7 @@ pub(super) fn newcomer(n: u64) -> ControlConfig {
     ControlConfig {
         me: NodeId(n),
         boot: 1,
+        shards: 2,
         peer: address(n),
         meta: meta(n),
         seeds: vec![address(1)],

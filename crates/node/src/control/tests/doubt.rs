@@ -3,6 +3,12 @@
 use super::super::*;
 use super::bench::*;
 
+/// A shard's word of how far it is with pulling four partitions.
+fn pulled(shard: u16, pulled: u32) -> ControlInput {
+    let progress = PullProgress { pulled, of: 4, bytes: 0 };
+    ControlInput::Reported(Report::Pull { shard: ShardIndex(shard), progress })
+}
+
 fn doubtful(n: u64, left: &Process) -> ControlConfig {
     ControlConfig { in_doubt: Some("its store is gone".into()), ..again(n, left) }
 }
@@ -24,7 +30,14 @@ fn doubt_is_told_shown_and_ends_when_what_was_lost_has_been_pulled() {
     let status = bench.at(3).control.status(seconds(15));
     assert_eq!(status.members.iter().map(|member| member.in_doubt).collect::<Vec<_>>(), [false, true, false]);
     assert!(status.warnings.iter().any(|warning| warning.starts_with("n2 is in doubt: its store is gone")));
-    bench.tell(2, ControlInput::DoubtEnded);
+    bench.tell(2, pulled(0, 4));
+    bench.tell(2, pulled(1, 3));
+    assert!(is_in_doubt(&mut bench, 2), "the other shard has something left to pull");
+    bench.run(seconds(2));
+    let status = bench.at(3).control.status(seconds(15));
+    assert_eq!((status.members[1].pulled, status.members[1].to_pull), (7, 8), "everybody knows how far it is");
+    assert!(status.warnings.iter().any(|warning| warning.ends_with("7 of 8 partitions are done")), "{status:?}");
+    bench.tell(2, pulled(1, 4));
     assert!(!is_in_doubt(&mut bench, 2));
     assert_eq!(bench.at(2).disk_identity.1, None);
     assert!(bench.at(2).notes().contains(&Note::DoubtEnded { how: DoubtEnd::Pulled }));

@@ -11,8 +11,8 @@ use kvorum_vclock::{Dot, Timestamp};
 
 use super::super::*;
 use crate::{
-    Address, Catalog, CatalogChange, Charter, DEFAULT_KEYSPACE, KeyspaceId, Layout, LayoutMember, Mode, Replicas,
-    Secret, Settings, ShardIndex, ViewMember,
+    Address, Catalog, CatalogChange, Charter, Consistency, DEFAULT_KEYSPACE, KeyspaceId, Layout, LayoutMember, Mode,
+    Replicas, Secret, Settings, ShardIndex, ViewMember,
 };
 
 /// The wall clock when a bench is set up, in milliseconds.
@@ -24,6 +24,8 @@ pub(super) const PARTITION: PartitionId = PartitionId(0);
 pub(super) struct Setup {
     pub(super) me: u64,
     pub(super) replicas: u16,
+    /// Whether the others may stand in for them.
+    pub(super) fallbacks: bool,
     pub(super) down: Vec<u64>,
     pub(super) limits: Limits,
     pub(super) hedge_after: Duration,
@@ -35,6 +37,7 @@ impl Default for Setup {
         Self {
             me: 1,
             replicas: 3,
+            fallbacks: false,
             down: Vec::new(),
             limits: Limits::default(),
             hedge_after: Duration::from_secs(60),
@@ -43,8 +46,8 @@ impl Default for Setup {
     }
 }
 
-/// A layout of five nodes in which the first so many hold the one partition.
-pub(super) fn layout(replicas: u16) -> Arc<Layout> {
+/// A layout of five nodes in which the first so many hold the one partition, and the others may stand in for them.
+pub(super) fn layout(replicas: u16, fallbacks: bool) -> Arc<Layout> {
     let member = |n: u64| LayoutMember {
         id: NodeId(n),
         name: format!("n{n}").into(),
@@ -54,7 +57,8 @@ pub(super) fn layout(replicas: u16) -> Arc<Layout> {
     };
     let partitions = Partitions::new(1).unwrap();
     let members = (1..=5).map(member).collect();
-    let (rows, fallbacks) = (vec![(0..replicas).collect()], vec![(replicas..5).collect()]);
+    let (rows, fallbacks) =
+        (vec![(0..replicas).collect()], vec![(replicas..if fallbacks { 5 } else { replicas }).collect()]);
     Arc::new(Layout::from_parts(1, Replication::PerCentre(3), members, partitions, rows, fallbacks).unwrap())
 }
 
@@ -136,16 +140,37 @@ pub(super) fn ms(ms: u64) -> Duration {
 
 /// A get, put or delete with a level.
 pub(super) fn get(key: &str, level: Level) -> Operation {
-    Operation::Get { key: Bytes::copy_from_slice(key.as_bytes()), level: Some(level) }
+    Operation::Get { key: Bytes::copy_from_slice(key.as_bytes()), level: Some(level), consistency: None }
 }
 
 pub(super) fn put(key: &str, value: &str, level: Level) -> Operation {
     let (key, value) = (Bytes::copy_from_slice(key.as_bytes()), Bytes::copy_from_slice(value.as_bytes()));
-    Operation::Put { key, value, ttl_ms: None, level: Some(level), context: Bytes::new() }
+    Operation::Put {
+        key,
+        value,
+        ttl_ms: None,
+        level: Some(level),
+        consistency: None,
+        attempt: None,
+        context: Bytes::new(),
+    }
 }
 
 pub(super) fn delete(key: &str, level: Level) -> Operation {
-    Operation::Delete { key: Bytes::copy_from_slice(key.as_bytes()), level: Some(level), context: Bytes::new() }
+    let key = Bytes::copy_from_slice(key.as_bytes());
+    Operation::Delete { key, level: Some(level), consistency: None, attempt: None, context: Bytes::new() }
+}
+
+/// The same operation, whose client insists on replicas.
+pub(super) fn strict(operation: Operation) -> Operation {
+    let mut operation = operation;
+    match &mut operation {
+        Operation::Get { consistency, .. }
+        | Operation::Put { consistency, .. }
+        | Operation::Delete { consistency, .. } => *consistency = Some(Consistency::Strict),
+        Operation::Why { .. } | Operation::Scan(_) => panic!("{operation:?} asks replicas alone anyway"),
+    }
+    operation
 }
 
 pub(super) fn request(operation: Operation, timeout: Duration) -> Request {
@@ -155,7 +180,7 @@ pub(super) fn request(operation: Operation, timeout: Duration) -> Request {
 /// A write that another node coordinates: freshly minted.
 pub(super) fn their_write(slot: u32, key: StoredKey, record: Record) -> Message {
     let minted = Some(record.time());
-    Message::Write { op: their_op(slot), key, record, minted }
+    Message::Write { op: their_op(slot), key, record, minted, stand_in_for: None, relay: Vec::new() }
 }
 
 /// What a response failed with.
@@ -194,6 +219,9 @@ pub(super) struct Bench {
     pub(super) store: BTreeMap<StoredKey, Record>,
     /// What was appended and is not durable.
     pub(super) log: VecDeque<(LogSeq, StoredKey, Record)>,
+    /// The removals among it.
+    erased: VecDeque<(LogSeq, StoredKey)>,
+    last_seq: LogSeq,
     /// Loads and scans wait for [`Bench::release`].
     pub(super) hold_reads: bool,
     pub(super) held: VecDeque<Effect>,
@@ -209,9 +237,10 @@ impl Bench {
     }
 
     pub(super) fn new(setup: Setup) -> Self {
-        let layout = layout(setup.replicas);
+        let layout = layout(setup.replicas, setup.fallbacks);
         let config = ShardConfig {
             index: ShardIndex(0),
+            shards: 1,
             actor: ActorId(setup.me),
             clock_floor: Timestamp::MIN,
             max_drift_ms: 500,
@@ -227,6 +256,8 @@ impl Bench {
             layout,
             store: BTreeMap::new(),
             log: VecDeque::new(),
+            erased: VecDeque::new(),
+            last_seq: LogSeq(0),
             hold_reads: false,
             held: VecDeque::new(),
             requests: 0,
@@ -258,15 +289,27 @@ impl Bench {
                     self.sent.push((to.node.0, message));
                 }
                 Effect::Append { seq, key, record } => {
-                    let last = self.log.back().map(|(seq, ..)| *seq);
-                    assert!(last.is_none_or(|last| seq.0 == last.0 + 1), "sequences have no gaps");
+                    self.follows(seq);
                     self.log.push_back((seq, key, record));
                 }
-                Effect::Load { .. } | Effect::Scan { .. } if self.hold_reads => self.held.push_back(effect),
+                Effect::Erase { seq, key } => {
+                    self.follows(seq);
+                    self.erased.push_back((seq, key));
+                }
+                Effect::Load { op, .. } if self.hold_reads => {
+                    self.held.push_back(effect);
+                    inputs.push_back(Input::Loading { op });
+                }
+                Effect::Scan { .. } if self.hold_reads => self.held.push_back(effect),
                 Effect::Load { .. } | Effect::Scan { .. } => inputs.push_back(self.read(effect)),
                 Effect::Report(report) => self.reports.push(report),
             }
         }
+    }
+
+    fn follows(&mut self, seq: LogSeq) {
+        assert_eq!(seq.0, self.last_seq.0 + 1, "sequences have no gaps");
+        self.last_seq = seq;
     }
 
     /// What the engine answers.
@@ -305,19 +348,34 @@ impl Bench {
 
     /// Makes the oldest so many appends durable, in one group.
     pub(super) fn sync_some(&mut self, count: usize) {
-        let mut last = None;
-        for (seq, key, record) in self.log.drain(..count.min(self.log.len())) {
-            self.store.insert(key, record);
-            last = Some(seq);
-        }
-        if let Some(seq) = last {
-            self.tell(Input::Durable(seq));
+        if let Some((last, ..)) = self.log.get(count.checked_sub(1).expect("something is synced")) {
+            let last = *last;
+            self.sync_to(last);
         }
     }
 
     /// Makes everything durable.
     pub(super) fn sync(&mut self) {
-        self.sync_some(usize::MAX);
+        if !(self.log.is_empty() && self.erased.is_empty()) {
+            self.sync_to(self.last_seq);
+        }
+    }
+
+    fn sync_to(&mut self, last: LogSeq) {
+        loop {
+            let appended = self.log.front().map_or(LogSeq(u64::MAX), |(seq, ..)| *seq);
+            let erased = self.erased.front().map_or(LogSeq(u64::MAX), |(seq, _)| *seq);
+            if appended.min(erased) > last {
+                break;
+            }
+            if appended < erased {
+                let (_, key, record) = self.log.pop_front().expect("it was seen just now");
+                self.store.insert(key, record);
+            } else if let Some((_, key)) = self.erased.pop_front() {
+                self.store.remove(&key);
+            }
+        }
+        self.tell(Input::Durable(last));
     }
 
     /// A client asks, with a second of patience. Tells the number of the request.
@@ -363,7 +421,6 @@ impl Bench {
         let end = self.now.elapsed + span;
         let start = self.now;
         while let Some(next) = self.shard.next_timeout().filter(|next| *next <= end) {
-            assert!(self.shard.next_timeout() > Some(Duration::ZERO));
             self.now.elapsed = self.now.elapsed.max(next);
             self.now.unix_ms = start.unix_ms + u64::try_from((self.now.elapsed - start.elapsed).as_millis()).unwrap();
             let mut effects = Vec::new();
@@ -402,13 +459,17 @@ impl Bench {
         (sent.iter().map(|(node, _)| *node).collect(), op)
     }
 
+    /// What was reported since the last time, without what hints are kept.
     pub(super) fn reports(&mut self) -> Vec<Report> {
-        core::mem::take(&mut self.reports)
+        let mut reports = core::mem::take(&mut self.reports);
+        reports.retain(|report| !matches!(report, Report::Hints { .. }));
+        reports
     }
 
     /// Nothing is in flight any more, nothing was said that was not looked at.
     pub(super) fn assert_idle(&mut self) {
         assert_eq!(self.shard.operations(), 0, "operations are left");
+
         assert_eq!((self.replies(), self.sent(), self.reports()), (vec![], vec![], vec![]));
     }
 }

@@ -16,7 +16,7 @@ fn cart() -> StoredKey {
 fn put_with(value: &str, context: &Bytes) -> Operation {
     match put("k", value, Level::One) {
         Operation::Put { key, value, ttl_ms, level, .. } => {
-            Operation::Put { key, value, ttl_ms, level, context: context.clone() }
+            Operation::Put { key, value, ttl_ms, level, context: context.clone(), consistency: None, attempt: None }
         }
         other => panic!("{other:?}"),
     }
@@ -24,7 +24,9 @@ fn put_with(value: &str, context: &Bytes) -> Operation {
 
 fn delete_with(context: &Bytes) -> Operation {
     match delete("k", Level::One) {
-        Operation::Delete { key, level, .. } => Operation::Delete { key, level, context: context.clone() },
+        Operation::Delete { key, level, .. } => {
+            Operation::Delete { key, level, context: context.clone(), consistency: None, attempt: None }
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -102,7 +104,10 @@ fn what_nobody_can_see_does_not_count_against_blind_writes() {
         let Operation::Put { key, value, level, context, .. } = put_with(&format!("{n}"), &BLIND) else {
             unreachable!()
         };
-        write(&mut bench, Operation::Put { key, value, level, context, ttl_ms: Some(500) });
+        write(
+            &mut bench,
+            Operation::Put { key, value, level, context, ttl_ms: Some(500), consistency: None, attempt: None },
+        );
     }
     bench.wait(ms(600));
     assert_eq!(read(&mut bench).0, [""; 0]);
@@ -248,11 +253,31 @@ fn only_a_freshly_minted_version_is_refused_for_its_time() {
     assert!(matches!(bench.sent()[..], [(2, Message::Refused { .. })]));
     assert!(matches!(bench.reports()[..], [Report::ClockDrift { .. }]));
     // What was written before is repaired, with an alarm.
-    bench.peer(2, Message::Write { op: their_op(2), key: cart(), record: old, minted: None });
+    bench.peer(
+        2,
+        Message::Write {
+            op: their_op(2),
+            key: cart(),
+            record: old,
+            minted: None,
+            stand_in_for: None,
+            relay: Vec::new(),
+        },
+    );
     bench.sync();
     assert!(matches!(bench.sent()[..], [(2, Message::WriteReply { .. })]));
     assert!(matches!(bench.reports()[..], [Report::ClockDrift { .. }]));
-    bench.peer(2, Message::Write { op: their_op(3), key: cart(), record: both, minted: Some(near.time) });
+    bench.peer(
+        2,
+        Message::Write {
+            op: their_op(3),
+            key: cart(),
+            record: both,
+            minted: Some(near.time),
+            stand_in_for: None,
+            relay: Vec::new(),
+        },
+    );
     bench.sync();
     assert!(matches!(bench.sent()[..], [(2, Message::WriteReply { .. })]));
     // A version from the future does not keep others from being written, nor from replacing it.
@@ -288,6 +313,12 @@ fn a_read_merges_the_siblings_of_all_who_answer() {
     assert_eq!((replicas.answered, replicas.agreed), (2, 0), "neither holds both");
     let seen = context::open(&SECRET, &cart(), &context).unwrap();
     assert_eq!(seen.len(), 2);
+    let repairs = bench.sent();
+    assert!(
+        matches!(&repairs[..], [(_, Message::Write { record, minted: None, .. })] if record.versions().count() == 2)
+    );
+    assert_eq!(bench.log.len(), 1, "both replicas are repaired");
+    bench.sync();
     bench.assert_idle();
 }
 

@@ -45,7 +45,7 @@ fn when_the_log_fails_everybody_is_told_and_nothing_more_is_taken_on() {
     let mut bench = Bench::node(1);
     bench.ask(put("all", "v", Level::All));
     bench.peer(2, write(1, "theirs"));
-    bench.peer(3, Message::Read { op: their_op(2), key: key("theirs") });
+    bench.peer(3, Message::Read { op: their_op(2), key: key("theirs"), known: None, stand_in_for: None });
     bench.hold_reads = true;
     bench.ask(put("loading", "v", Level::One));
     bench.peer(2, write(3, "loading"));
@@ -67,7 +67,7 @@ fn when_the_log_fails_everybody_is_told_and_nothing_more_is_taken_on() {
         assert_eq!(failure(&bench.reply()).kind, rejected);
     }
     bench.peer(2, write(4, "k"));
-    bench.peer(2, Message::Read { op: their_op(5), key: key("k") });
+    bench.peer(2, Message::Read { op: their_op(5), key: key("k"), known: None, stand_in_for: None });
     assert_eq!(refusals(&mut bench), [(4, rejected), (5, rejected)]);
     assert_eq!(bench.log.len(), appended);
     bench.assert_idle();
@@ -100,7 +100,7 @@ fn a_damaged_record_is_not_overwritten() {
     assert!(failure(&reply).message.contains("bad block"), "{}", failure(&reply).message);
     assert_eq!(refusals(&mut bench), [(1, FailureKind::DataLoss)]);
     assert_eq!((bench.log.len(), bench.shard.overlaid_keys()), (0, 0));
-    bench.peer(3, Message::Read { op: their_op(2), key: key("k") });
+    bench.peer(3, Message::Read { op: their_op(2), key: key("k"), known: None, stand_in_for: None });
     bench.fail_load(damage());
     assert_eq!(refusals(&mut bench), [(2, FailureKind::DataLoss)]);
     bench.assert_idle();

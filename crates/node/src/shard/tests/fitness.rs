@@ -94,7 +94,10 @@ fn a_process_that_may_not_speak_for_its_node_serves_nobody() {
             assert!(failure(&response).message.contains(&bar.to_string()), "{response:?}");
         }
         // An acknowledgement would be another's, whose store will never hold it.
-        for message in [their_write(1, key("k"), record(0, "v")), Message::Read { op: their_op(2), key: key("k") }] {
+        for message in [
+            their_write(1, key("k"), record(0, "v")),
+            Message::Read { op: their_op(2), key: key("k"), known: None, stand_in_for: None },
+        ] {
             bench.peer(2, message);
             assert_eq!(bench.refusal().1, FailureKind::Rejected);
         }
@@ -109,8 +112,10 @@ fn a_node_in_doubt_takes_writes_and_answers_no_reads() {
     bench.store.insert(key("k"), record(-50, "perhaps not the newest"));
     bench.fit(IN_DOUBT, &[]);
     let range = KeyRange::of_partition(key("k").keyspace(), key("k").partition(), b"", None);
-    let reads =
-        [Message::Read { op: their_op(1), key: key("k") }, Message::Scan { op: their_op(2), range, limit_bytes: 1000 }];
+    let reads = [
+        Message::Read { op: their_op(1), key: key("k"), known: None, stand_in_for: None },
+        Message::Scan { op: their_op(2), range, limit_bytes: 1000, checked: false },
+    ];
     for read in reads {
         bench.peer(2, read);
         let (to, kind, message) = bench.refusal();
@@ -121,7 +126,7 @@ fn a_node_in_doubt_takes_writes_and_answers_no_reads() {
     bench.sync();
     assert!(matches!(bench.sent()[..], [(2, Message::WriteReply { .. })]));
     // What it has written itself since is no better: something newer may be lost.
-    bench.peer(2, Message::Read { op: their_op(4), key: key("k") });
+    bench.peer(2, Message::Read { op: their_op(4), key: key("k"), known: None, stand_in_for: None });
     assert_eq!(bench.refusal().1, FailureKind::Rejected);
     bench.ask(put("k", "own", Level::One));
     bench.sync();

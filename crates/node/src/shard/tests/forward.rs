@@ -44,7 +44,7 @@ fn a_request_goes_to_one_replica_and_its_answer_back_to_the_client() {
 #[test]
 fn what_was_not_sent_goes_to_the_next_replica_until_there_is_none() {
     for operation in [get("k", Level::Quorum), put("k", "v", Level::Quorum)] {
-        let (mut bench, first, op) = forwarded(operation);
+        let (mut bench, first, op) = forwarded(strict(operation));
         let mut asked = vec![first];
         for _ in 0..2 {
             bench.tell(Input::Unsent { to: NodeId(*asked.last().unwrap()), op });
@@ -159,7 +159,7 @@ fn a_replica_coordinates_for_the_node_that_forwarded() {
 #[test]
 fn with_no_replica_up_a_request_is_rejected() {
     let mut bench = Bench::new(Setup { me: 4, down: vec![1, 2, 3], ..Setup::default() });
-    bench.ask(put("k", "v", Level::One));
+    bench.ask(strict(put("k", "v", Level::One)));
     let reply = bench.reply();
     assert_eq!(failure(&reply).kind, FailureKind::Rejected);
     assert!(failure(&reply).message.contains("n1 is down"), "{}", failure(&reply).message);

@@ -52,6 +52,18 @@ fn the_newest_version_wins_and_who_holds_it_is_counted() {
         let (found, who) = value(&bench.reply());
         assert_eq!(found.as_deref(), expected.map(str::as_bytes));
         assert_eq!(who, replicas(3, 3, agreed));
+        let behind = |theirs: Option<&Record>| {
+            theirs.is_none_or(|theirs| value_of(theirs).as_deref() != expected.map(str::as_bytes))
+        };
+        let repaired: Vec<u64> = bench.sent().iter().map(|(node, _)| *node).collect();
+        let expected_repairs = (2..).zip(theirs).filter(|(_, theirs)| expected.is_some() && behind(*theirs));
+        let mut expected_repairs: Vec<u64> = expected_repairs.map(|(node, _)| node).collect();
+        expected_repairs.sort_unstable();
+        let mut repaired = repaired;
+        repaired.sort_unstable();
+        assert_eq!(repaired, expected_repairs, "whoever holds less is repaired");
+        assert_eq!(bench.log.len(), usize::from(expected.is_some() && behind(mine)), "this node too");
+        bench.sync();
         bench.assert_idle();
     }
 }
@@ -97,7 +109,15 @@ fn a_value_lives_as_long_as_its_ttl() {
     let mut bench = Bench::node(1);
     for (ttl_ms, expires) in [(250, WALL + 250), (u64::MAX, u64::MAX)] {
         let Operation::Put { key, value, level, .. } = put("k", "v", Level::One) else { unreachable!() };
-        bench.ask(Operation::Put { key, value, level, ttl_ms: Some(ttl_ms), context: Bytes::new() });
+        bench.ask(Operation::Put {
+            key,
+            value,
+            level,
+            ttl_ms: Some(ttl_ms),
+            context: Bytes::new(),
+            consistency: None,
+            attempt: None,
+        });
         assert_eq!(bench.log.back().unwrap().2.versions().next().unwrap().expires_at_ms, Some(expires));
     }
 }

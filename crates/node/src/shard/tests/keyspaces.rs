@@ -9,7 +9,15 @@ use crate::{FailureKind, KeyspaceId, Message, Operation, Record, StoredKey, cont
 
 fn put_for(ttl_ms: Option<u64>) -> Operation {
     let bytes = Bytes::from_static;
-    Operation::Put { key: bytes(b"k"), value: bytes(b"v"), ttl_ms, level: None, context: Bytes::new() }
+    Operation::Put {
+        key: bytes(b"k"),
+        value: bytes(b"v"),
+        ttl_ms,
+        level: None,
+        context: Bytes::new(),
+        consistency: None,
+        attempt: None,
+    }
 }
 
 fn expiry(bench: &mut Bench, keyspace: KeyspaceId, ttl_ms: Option<u64>) -> Option<u64> {
@@ -64,7 +72,15 @@ fn a_write_that_has_seen_a_version_is_newer_whatever_the_clocks_say() {
     // Somebody else's clock is ahead, within the bound, and this node has not heard of it.
     let seen = context::seal(&SECRET, &key("k"), &record(400, "theirs").context());
     let (key, value) = (Bytes::from_static(b"k"), Bytes::from_static(b"mine"));
-    bench.ask(Operation::Put { key, value, ttl_ms: None, level: Some(Level::One), context: seen });
+    bench.ask(Operation::Put {
+        key,
+        value,
+        ttl_ms: None,
+        level: Some(Level::One),
+        context: seen,
+        consistency: None,
+        attempt: None,
+    });
     bench.sync();
     assert!(written(&bench.reply()).0 > dot(400));
 }

@@ -43,7 +43,7 @@ struct Node {
     shard: Shard,
     skew_ms: u64,
     store: BTreeMap<StoredKey, Record>,
-    log: VecDeque<(LogSeq, StoredKey, Record)>,
+    log: VecDeque<(LogSeq, StoredKey, Option<Record>)>,
     loads: Vec<(Op, StoredKey)>,
 }
 
@@ -75,6 +75,7 @@ impl World {
         let nodes = (1..=4).map(|me| {
             let config = ShardConfig {
                 index: ShardIndex(0),
+                shards: 1,
                 actor: ActorId(me),
                 clock_floor: Timestamp::MIN,
                 max_drift_ms: 500,
@@ -82,7 +83,7 @@ impl World {
                 limits: Limits::default(),
                 seed: random.next(),
             };
-            let mut shard = Shard::new(config, view(me, Some(layout(3)), &[5]));
+            let mut shard = Shard::new(config, view(me, Some(layout(3, false)), &[5]));
             let now = Now { elapsed: Duration::ZERO, unix_ms: 0 };
             shard.handle(now, Input::ClockCeiling(Timestamp::MAX), &mut Vec::new());
             let skew_ms = random.next() % 400;
@@ -113,8 +114,12 @@ impl World {
                     call.completed = Some((self.step, response));
                 }
                 Effect::Send { to, message, .. } => self.bag.push((me, to.node, message)),
-                Effect::Append { seq, key, record } => self.nodes[node].log.push_back((seq, key, record)),
-                Effect::Load { op, key } => self.nodes[node].loads.push((op, key)),
+                Effect::Append { seq, key, record } => self.nodes[node].log.push_back((seq, key, Some(record))),
+                Effect::Erase { seq, key } => self.nodes[node].log.push_back((seq, key, None)),
+                Effect::Load { op, key } => {
+                    self.nodes[node].loads.push((op, key));
+                    self.tell(node, Input::Loading { op });
+                }
                 Effect::Scan { .. } => unreachable!("nobody scans"),
                 Effect::Report(_) => {}
             }
@@ -157,7 +162,12 @@ impl World {
         let some = self.random.below(self.nodes[node].log.len() + 1);
         let Node { log, store, .. } = &mut self.nodes[node];
         let Some((seq, ..)) = some.checked_sub(1).map(|last| log[last].clone()) else { return };
-        store.extend(log.drain(..some).map(|(_, key, record)| (key, record)));
+        for (_, key, record) in log.drain(..some) {
+            match record {
+                Some(record) => store.insert(key, record),
+                None => store.remove(&key),
+            };
+        }
         self.tell(node, Input::Durable(seq));
     }
 

@@ -100,13 +100,13 @@ fn a_read_shows_nothing_that_is_not_durable() {
     bench.store.insert(key("k"), record(-50, "old"));
     let new = record(0, "new");
     bench.peer(2, write(1, &new));
-    bench.peer(3, Message::Read { op: their_op(2), key: key("k") });
+    bench.peer(3, Message::Read { op: their_op(2), key: key("k"), known: None, stand_in_for: None });
     assert_eq!(bench.sent(), [], "neither the undurable one nor the one it replaces");
     bench.sync();
     let read = |record: Option<&Record>| (3, Message::ReadReply { op: their_op(2), record: record.cloned() });
     assert_eq!(bench.sent(), [acked(1, &new), read(Some(&new))]);
-    bench.peer(3, Message::Read { op: their_op(2), key: key("k") });
-    bench.peer(3, Message::Read { op: their_op(2), key: key("absent") });
+    bench.peer(3, Message::Read { op: their_op(2), key: key("k"), known: None, stand_in_for: None });
+    bench.peer(3, Message::Read { op: their_op(2), key: key("absent"), known: None, stand_in_for: None });
     assert_eq!(bench.sent(), [read(Some(&new)), read(None)]);
     bench.assert_idle();
 }
@@ -116,7 +116,7 @@ fn a_tombstone_is_told_to_other_coordinators() {
     let mut bench = Bench::node(1);
     let tombstone = Record::lww(dot(-1), None, None);
     bench.store.insert(key("k"), tombstone.clone());
-    bench.peer(3, Message::Read { op: their_op(2), key: key("k") });
+    bench.peer(3, Message::Read { op: their_op(2), key: key("k"), known: None, stand_in_for: None });
     assert_eq!(bench.sent(), [(3, Message::ReadReply { op: their_op(2), record: Some(tombstone) })]);
 }
 
@@ -127,7 +127,11 @@ fn a_message_of_another_layout_is_refused() {
         let from = PeerShard { node: NodeId(2), shard: ShardIndex(0) };
         let tag = EpochPhase { epoch, ..tag() };
         let forward = Message::Forward { op: their_op(1), request: request(put("k", "v", Level::One), ms(100)) };
-        for message in [write(1, &record(0, "v")), Message::Read { op: their_op(1), key: key("k") }, forward] {
+        for message in [
+            write(1, &record(0, "v")),
+            Message::Read { op: their_op(1), key: key("k"), known: None, stand_in_for: None },
+            forward,
+        ] {
             bench.tell(Input::Peer { from, tag, message });
             assert_eq!(refusal(&mut bench), (their_op(1), FailureKind::Rejected));
         }
@@ -144,8 +148,8 @@ fn what_this_node_holds_no_replica_of_is_refused() {
         let range = KeyRange::of_partition(DEFAULT_KEYSPACE, PartitionId(partition), b"", None);
         for message in [
             their_write(1, key.clone(), record(0, "v")),
-            Message::Read { op: their_op(1), key },
-            Message::Scan { op: their_op(1), range, limit_bytes: 1 },
+            Message::Read { op: their_op(1), key, known: None, stand_in_for: None },
+            Message::Scan { op: their_op(1), range, limit_bytes: 1, checked: false },
         ] {
             bench.peer(2, message);
             assert_eq!(refusal(&mut bench), (their_op(1), FailureKind::Rejected));
@@ -162,7 +166,7 @@ fn a_scan_is_refused_unless_its_range_is_one() {
         [(key("b"), false, Some(key("a"))), (key("a"), true, Some(key("a"))), ("short".into(), false, None)]
     {
         let range = KeyRange { start, after_start, end };
-        bench.peer(2, Message::Scan { op: their_op(1), range, limit_bytes: 1 });
+        bench.peer(2, Message::Scan { op: their_op(1), range, limit_bytes: 1, checked: false });
         assert_eq!(refusal(&mut bench), (their_op(1), FailureKind::Rejected));
     }
     bench.assert_idle();
@@ -174,7 +178,7 @@ fn a_page_is_bounded_whatever_a_peer_asks_for() {
     bench.hold_reads = true;
     let range = KeyRange::of_partition(DEFAULT_KEYSPACE, PARTITION, b"", None);
     for limit_bytes in [0, u32::MAX] {
-        bench.peer(2, Message::Scan { op: their_op(1), range: range.clone(), limit_bytes });
+        bench.peer(2, Message::Scan { op: their_op(1), range: range.clone(), limit_bytes, checked: false });
         let Some(Effect::Scan { limit_bytes, .. }) = bench.held.back() else { panic!("it scans") };
         assert!((1..=256 << 10).contains(limit_bytes));
         bench.release();
@@ -196,7 +200,7 @@ fn answers_to_operations_that_do_not_exist_are_ignored() {
         for message in [
             Message::WriteReply { op, newest: dot(400) },
             Message::ReadReply { op, record: Some(record(400, "v")) },
-            Message::ScanReply { op, rows: vec![], more: true },
+            Message::ScanReply { op, rows: vec![], more: true, digest: None },
             Message::ForwardReply {
                 op,
                 response: crate::Response::Failed(crate::Failure::new(FailureKind::Invalid, "")),
@@ -210,7 +214,7 @@ fn answers_to_operations_that_do_not_exist_are_ignored() {
         bench.tell(Input::Scanned { op, result: Ok(Default::default()) });
     }
     // Live operations, but the wrong kind of answer, or from a node that was not asked.
-    bench.peer(2, Message::ScanReply { op: get_op, rows: vec![], more: true });
+    bench.peer(2, Message::ScanReply { op: get_op, rows: vec![], more: true, digest: None });
     bench.peer(2, Message::ReadReply { op: put_op, record: None });
     bench.peer(5, Message::ReadReply { op: get_op, record: None });
     bench.peer(5, Message::WriteReply { op: put_op, newest: dot(400) });

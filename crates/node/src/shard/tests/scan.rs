@@ -25,7 +25,7 @@ fn row(name: &str, record: &Record) -> (StoredKey, Record) {
 }
 
 fn page(op: Op, rows: &[(StoredKey, Record)], more: bool) -> Message {
-    Message::ScanReply { op, rows: rows.to_vec(), more }
+    Message::ScanReply { op, rows: rows.to_vec(), more, digest: None }
 }
 
 fn found(response: &Response) -> (Vec<String>, Option<String>) {

@@ -78,7 +78,8 @@ fn open(directory: &Path) -> (LsmEngine, Arc<Journal>) {
 }
 
 fn submit(engine: &LsmEngine, seq: u64, records: Vec<(StoredKey, Record)>) {
-    engine.submit(Batch { shard: ShardIndex(0), seq: LogSeq(seq), records });
+    let changes = records.into_iter().map(|(key, record)| (key, Some(record))).collect();
+    engine.submit(Batch { shard: ShardIndex(0), seq: LogSeq(seq), changes });
 }
 
 /// The files of an engine whose names end so.
