@@ -28,9 +28,10 @@ use crate::{Error, Outcome, Retry};
 /// How much longer than the request's own timeout an answer is awaited, so that the node's account
 /// of what its replicas did arrives.
 const GRACE: Duration = Duration::from_millis(250);
-/// Pauses between rounds over all nodes, and after an overloaded one.
-const FIRST_PAUSE: Duration = Duration::from_millis(10);
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
+/// Pauses: after an overloaded node, after every round over all nodes, and from the second round on before each retry. So
+/// the few retries that the budget allows are spread over seconds, in which a failure may be found out or mended.
+const FIRST_PAUSE: Duration = Duration::from_millis(25);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Carries out one operation, with retries, within `timeout`. The answer is one to the operation.
 pub(crate) async fn perform(
@@ -45,7 +46,7 @@ pub(crate) async fn perform(
     let mut pauses = Pauses::until(deadline);
     let mut failures = Failures::default();
     let mut tour = core.routes.tour(target);
-    let mut paused = false;
+    let (mut is_first_round, mut overloaded) = (true, false);
     let mut next = tour.next();
     let mut left = timeout;
     core.budget.earn();
@@ -64,14 +65,18 @@ pub(crate) async fn perform(
         }
         next = tour.next();
         let is_around = next.is_none();
-        paused |= again == Again::AfterAPause;
+        overloaded |= again == Again::AfterAPause;
         // A write in doubt goes on as an overloaded node is asked again: who waits for it wants to know what became of it.
-        let goes_round = core.config.retry == Retry::UntilTimeout || paused || failures.leave_it_open();
+        let goes_round = core.config.retry == Retry::UntilTimeout || overloaded || failures.leave_it_open();
         if is_around && !goes_round {
             return Err(failures.into_error());
         }
-        let pause =
-            if again == Again::AfterAPause || (is_around && !paused) { pauses.next() } else { Some(Duration::ZERO) };
+        let rests = match again {
+            Again::AfterAPause => true,
+            Again::Elsewhere if !is_first_round => true,
+            _ => is_around && !overloaded,
+        };
+        let pause = if rests { pauses.next() } else { Some(Duration::ZERO) };
         let affordable = pause.filter(|_| again == Again::Freely || core.budget.pay());
         let Some(pause) = affordable else { return Err(failures.into_error()) };
         if !pause.is_zero() {
@@ -81,7 +86,7 @@ pub(crate) async fn perform(
         if is_around {
             tour = core.routes.tour(target);
             next = tour.next();
-            paused = false;
+            (is_first_round, overloaded) = (false, false);
         }
     }
 }

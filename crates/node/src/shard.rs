@@ -17,6 +17,7 @@ mod pull;
 mod put;
 mod replica;
 mod scan;
+mod stand_ins;
 #[cfg(test)]
 mod tests;
 mod why;
@@ -65,6 +66,8 @@ pub struct Shard {
     ops: Slab<Pending>,
     /// Writes among them that are answered, and wait only to know who has missed them.
     settling: usize,
+    /// Those among them that nobody has asked for: hints are delivered, what may be lost is pulled.
+    background: usize,
     keeper: hints::Keeper,
     /// While this node is in doubt.
     pull: Option<pull::Pull>,
@@ -144,6 +147,7 @@ impl Shard {
             log: Log::default(),
             ops: Slab::new((config.seed >> 32) as u32),
             settling: 0,
+            background: 0,
             keeper: hints::Keeper::new(config.limits.hints, config.clock_floor),
             pull: None,
             latencies: BTreeMap::new(),
@@ -161,10 +165,22 @@ impl Shard {
         &self.view
     }
 
-    /// Operations in flight, without writes that are answered.
+    /// Operations in flight, without writes that are answered and without what nobody has asked for.
     #[must_use]
     pub fn operations(&self) -> usize {
-        self.ops.len() - self.settling
+        self.ops.len() - self.settling - self.background
+    }
+
+    /// Begins what nobody has asked for; it does not count against what is asked.
+    fn begin_background(&mut self, pending: Pending) -> Op {
+        self.background += 1;
+        self.ops.insert(pending)
+    }
+
+    fn end_background(&mut self, op: Op) -> Option<Pending> {
+        let ended = self.ops.remove(op);
+        self.background -= usize::from(ended.is_some());
+        ended
     }
 
     /// Writes that are answered, and kept until it is known who has missed them.

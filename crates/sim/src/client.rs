@@ -11,7 +11,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kvorum_history::{Action, Expiry, History, Moment, OpId, Outcome};
 use kvorum_node::request::Scan;
-use kvorum_node::{ClientRef, KeyspaceId, Mode, Operation, Request, Response};
+use kvorum_node::{ClientRef, Consistency, KeyspaceId, Mode, Operation, Request, Response};
 use kvorum_quorum::Level;
 use kvorum_ring::Partitions;
 
@@ -45,6 +45,7 @@ pub(crate) struct Clients {
     last_reads: BTreeMap<KeyIndex, (OpId, Bytes)>,
     mix: Mix,
     levels: Levels,
+    consistency: Option<Consistency>,
     replication: u8,
     /// Whether some values are long.
     padded: bool,
@@ -103,6 +104,7 @@ impl Clients {
             last_reads: BTreeMap::new(),
             mix: config.mix,
             levels: config.levels,
+            consistency: Some(config.consistency),
             replication: config.replication,
             padded: config.writes_long_values(),
             max_offset: config.clocks.max_offset(),
@@ -249,7 +251,7 @@ impl Clients {
         env: &mut Environment,
     ) -> OpId {
         let id = self.begin(session, host, key, Action::Get, None, moment(env.now));
-        let operation = Operation::Get { key: self.name(key), level: Some(level), consistency: None };
+        let operation = Operation::Get { key: self.name(key), level: Some(level), consistency: self.consistency };
         self.ask_one(session, host, id, operation, timeout, env)
     }
 
@@ -282,7 +284,7 @@ impl Clients {
             ttl_ms,
             level: Some(level),
             context,
-            consistency: None,
+            consistency: self.consistency,
             attempt: None,
         };
         self.ask_one(session, host, id, operation, timeout, env)
@@ -302,8 +304,13 @@ impl Clients {
         let (read, context) = seen.unzip();
         let id = self.begin(session, host, key, Action::Delete, read, moment(env.now));
         let context = context.unwrap_or_default();
-        let operation =
-            Operation::Delete { key: self.name(key), level: Some(level), context, consistency: None, attempt: None };
+        let operation = Operation::Delete {
+            key: self.name(key),
+            level: Some(level),
+            context,
+            consistency: self.consistency,
+            attempt: None,
+        };
         self.ask_one(session, host, id, operation, timeout, env)
     }
 

@@ -7,7 +7,7 @@
 use core::time::Duration;
 
 use kvorum_lsm::{Compression, Options};
-use kvorum_node::{DEFAULT_KEYSPACE, KeyspaceId, Limits, Mode};
+use kvorum_node::{Consistency, DEFAULT_KEYSPACE, KeyspaceId, Limits, Mode};
 use kvorum_quorum::Level;
 
 use crate::faults::{FaultRates, LosableDisks};
@@ -46,6 +46,8 @@ pub struct SimConfig {
     pub mix: Mix,
     /// What clients ask for when they read and when they write.
     pub levels: Levels,
+    /// Whose answers count for them.
+    pub consistency: Consistency,
     /// What bounds each shard; narrow on some seeds, so that they are reached.
     pub limits: Limits,
     /// How far a node's wall clock may be off, either way, in milliseconds, and jump besides.
@@ -167,6 +169,7 @@ impl SimConfig {
             mode: Mode::Lww,
             mix: Mix::swarm(&mut random),
             levels,
+            consistency: Consistency::Strict,
             limits: draw_limits(&mut random),
             clocks,
             skews: None,

@@ -1,12 +1,16 @@
 //! How many retries a client makes in all.
 
+use std::time::Duration;
+
 use kvorum_client::{Client, Config, Error, Route};
 use kvorum_wire::v1::error::Kind;
 
 use crate::fake::{Fake, error, nobody};
 
 fn client<'a>(endpoints: impl IntoIterator<Item = &'a String>) -> Client {
-    Client::lazy(Config::new(endpoints).route(Route::Endpoints)).unwrap()
+    // Longer than all pauses of one call together.
+    let config = Config::new(endpoints).timeout(Duration::from_secs(20));
+    Client::lazy(config.route(Route::Endpoints)).unwrap()
 }
 
 #[tokio::test]

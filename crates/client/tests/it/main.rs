@@ -11,4 +11,3 @@ mod retries;
 mod routing;
 mod scans;
 mod sessions;
-mod serve_tmp;

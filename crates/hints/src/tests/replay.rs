@@ -234,6 +234,24 @@ fn hints_just_taken_that_no_read_sees_are_looked_for_during_a_minute() {
 }
 
 #[test]
+fn further_hints_do_not_make_reads_for_invisible_ones_more_frequent() {
+    let mut bench = Bench::new(Config::default());
+    let seqs = bench.owed('a', 1, 1);
+    bench.tell(Input::Up('a'));
+    bench.rows('a', 1, &[], false);
+    for now in 2..501 {
+        bench.now = now;
+        bench.owed('a', 1, 1);
+        assert!(bench.wait_until(now).is_empty());
+    }
+    assert_eq!(bench.wait_until(501), [read('a', 1, seqs[0].before(), 256)]);
+    // They are as young as the youngest.
+    bench.wait_until(60_400);
+    bench.rows('a', 1, &[], false);
+    assert_eq!(bench.hints.len(), 500);
+}
+
+#[test]
 fn rows_that_nobody_counted_are_counted_and_delivered() {
     let mut bench = Bench::new(Config { page: 2, ..Config::default() });
     let seqs: Vec<Seq> = (1..=3).map(Seq).collect();

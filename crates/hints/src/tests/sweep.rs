@@ -163,3 +163,33 @@ fn a_drop_that_the_caller_declines_leaves_an_owed_hint() {
     bench.delivered('a', 1, seq);
     assert_eq!(bench.hints.summaries().map(|it| (it.count, it.owed)).collect::<Vec<_>>(), [(1, 0)]);
 }
+
+#[test]
+fn what_was_delivered_before_reading_came_to_its_row_is_not_sent_again() {
+    let mut bench = Bench::new(aged());
+    let (first, second) = (bench.take('a', 1, 10, Kind::Spare), bench.take('a', 1, 10, Kind::Owed));
+    bench.wait_until(4 * HOUR);
+    assert_eq!(bench.tell(page(1, &[(first, Kind::Spare)], false)), [drop('a', 1, first)]);
+    bench.hints.grew(&'a', &1, first, (10, Kind::Spare), (10, Kind::Owed));
+    bench.tell(Input::Changed { target: 'a', partition: 1, seq: first });
+    assert_eq!(bench.tell(Input::Up('a')), [read('a', 1, first.before(), 256), send('a', 1, first)]);
+    bench.delivered('a', 1, first);
+    // Its row is on its way out.
+    let rows = [(first, Kind::Owed), (second, Kind::Owed)];
+    assert_eq!(bench.tell(page(1, &rows, false)), [send('a', 1, second)]);
+    bench.delivered('a', 1, second);
+    assert!(bench.hints.is_empty());
+}
+
+#[test]
+fn a_store_that_fails_ends_the_sweep_until_the_next() {
+    let mut bench = Bench::new(aged());
+    let (first, second) = (bench.take('a', 1, 10, Kind::Spare), bench.take('a', 2, 10, Kind::Spare));
+    bench.wait_until(4 * HOUR);
+    let out = bench.tell(page(1, &[(first, Kind::Spare)], false));
+    assert_eq!(out, [drop('a', 1, first), read('a', 2, second.before(), 256)]);
+    assert!(bench.failed('a', 1, first).is_empty());
+    assert!(bench.tell(page(2, &[(second, Kind::Spare)], false)).is_empty());
+    let out = bench.wait_until(4 * HOUR + 60_000);
+    assert_eq!(out, [drop('a', 1, first), read('a', 2, second.before(), 256)]);
+}

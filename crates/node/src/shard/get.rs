@@ -13,6 +13,7 @@ use kvorum_quorum::{self as quorum, Level, Outcome, ReplicaSet, Requirement};
 use super::hints::StandInReader;
 use super::overlay::Merged;
 use super::put::{enough_are_up, stand_in_count};
+use super::stand_ins::StandIns;
 use super::{AfterDurable, Base, Effect, LogSeq, Origin, Pending, Preference, Report, Shard, StoreError, Waiter, emit};
 use crate::{
     Consistency, Failure, FailureKind, KeyspaceId, Message, NodeId, Now, Op, Record, Replicas, Response, StoredKey,
@@ -43,8 +44,7 @@ pub(super) struct Get {
     own: Own,
     /// Who is asked as soon as it is known whether this node knows what it holds.
     deferred: ReplicaSet,
-    /// Who was asked to stand in, for which place.
-    stand_ins: Vec<(usize, NodeId)>,
+    stand_ins: StandIns,
     /// What must hold what is returned, if the client insists on replicas.
     strict: Option<Requirement>,
     repair: Option<quorum::Repair>,
@@ -67,8 +67,7 @@ impl Get {
         if let Some(repair) = &self.repair {
             return self.place.position_of(node).is_some_and(|replica| repair.open().contains(replica));
         }
-        let stands_in = self.stand_ins.iter().any(|(_, stand_in)| *stand_in == node);
-        stands_in || is_waiting(&self.place, &self.tally, node)
+        self.stand_ins.is_open(node) || is_waiting(&self.place, &self.tally, node)
     }
 
     fn replicas(&self) -> Replicas {
@@ -132,7 +131,7 @@ impl Shard {
             pruned: 0,
             own: Own::Unknown,
             deferred: ReplicaSet::EMPTY,
-            stand_ins: Vec::new(),
+            stand_ins: StandIns::default(),
             strict,
             repair: None,
         };
@@ -248,14 +247,13 @@ impl Shard {
     /// Has the next node that may stand in for a replica tell what it keeps for it.
     fn ask_stand_in_to_read(&mut self, now: Now, op: Op, replica: usize, out: &mut impl Extend<Effect>) {
         let Some(Pending::Get(get)) = self.ops.get_mut(op) else { return };
-        let was_asked = |node: &NodeId| get.stand_ins.iter().any(|(_, asked)| asked == node);
-        let Some(node) = get.place.stand_ins(replica).find(|node| !was_asked(node)) else {
+        let Some(node) = get.place.stand_ins(replica).find(|node| !get.stand_ins.was_asked(*node)) else {
             return self.get_voted(now, op, quorum::Input::NoStandIn { replica }, out);
         };
         let (key, (target, tag)) = (get.key.clone(), get.place.address(replica));
-        get.stand_ins.push((replica, node));
+        get.stand_ins.ask(node, replica);
         if node == self.me.node {
-            self.stand_in_read(StandInReader::Mine { op, replica }, target, &key, out);
+            self.stand_in_read(StandInReader::Mine(op), target, &key, out);
         } else {
             self.ask(node, tag, Message::Read { op, key, known: None, stand_in_for: Some(target) }, out);
         }
@@ -318,11 +316,8 @@ impl Shard {
             (StandInReader::Peer(from, op), Err(error)) => {
                 self.refuse(from, op, error.kind(), &error.to_string(), out);
             }
-            (StandInReader::Mine { op, replica }, Ok(Some(record))) => {
-                self.stood_in_to_read(now, op, replica, self.me.node, Some(record), out);
-            }
-            (StandInReader::Mine { op, replica }, _) => {
-                self.stood_in_to_read(now, op, replica, self.me.node, None, out);
+            (StandInReader::Mine(op), result) => {
+                self.stood_in_to_read(now, op, self.me.node, result.unwrap_or_default(), out);
             }
         }
     }
@@ -332,15 +327,12 @@ impl Shard {
         &mut self,
         now: Now,
         op: Op,
-        replica: usize,
         node: NodeId,
         record: Option<Record>,
         out: &mut impl Extend<Effect>,
     ) {
         let Some(Pending::Get(get)) = self.ops.get_mut(op) else { return };
-        let Some(asked) = get.stand_ins.iter_mut().find(|asked| **asked == (replica, node)) else { return };
-        // It answers once.
-        asked.0 = usize::MAX;
+        let Some(replica) = get.stand_ins.close(node) else { return };
         match record {
             Some(record) => {
                 get.merge(None, Some(record));
@@ -377,19 +369,15 @@ impl Shard {
             Some(Pending::Why(_)) => return self.why_reply(node, op, record, out),
             _ => return,
         };
-        match (get.place.position_of(node), get.stand_ins.iter().find(|(_, stand_in)| *stand_in == node)) {
-            (Some(replica), _) => {
+        match get.place.position_of(node) {
+            Some(replica) => {
                 if get.tally.open().contains(replica) && !get.tally.hedged().contains(replica) {
                     let took = now.elapsed.saturating_sub(get.asked_at);
                     self.latency_of(node).sample(took);
                 }
                 self.get_answered(now, op, replica, record, out);
             }
-            (None, Some((replica, _))) => {
-                let replica = *replica;
-                self.stood_in_to_read(now, op, replica, node, record, out);
-            }
-            (None, None) => {}
+            None => self.stood_in_to_read(now, op, node, record, out),
         }
     }
 
@@ -411,16 +399,12 @@ impl Shard {
 
     pub(super) fn get_failed(&mut self, now: Now, node: NodeId, op: Op, out: &mut impl Extend<Effect>) {
         let Some(Pending::Get(get)) = self.ops.get_mut(op) else { return };
-        match (get.place.position_of(node), get.stand_ins.iter().find(|(_, stand_in)| *stand_in == node)) {
-            (Some(replica), _) if get.repair.is_some() => {
+        match get.place.position_of(node) {
+            Some(replica) if get.repair.is_some() => {
                 self.repair_voted(now, op, quorum::Input::Error { replica }, out);
             }
-            (Some(replica), _) => self.get_voted(now, op, quorum::Input::Error { replica }, out),
-            (None, Some((replica, _))) => {
-                let replica = *replica;
-                self.stood_in_to_read(now, op, replica, node, None, out);
-            }
-            (None, None) => {}
+            Some(replica) => self.get_voted(now, op, quorum::Input::Error { replica }, out),
+            None => self.stood_in_to_read(now, op, node, None, out),
         }
     }
 

@@ -17,7 +17,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::{BufMut, Bytes, BytesMut};
 use kvorum_hints::{self as hints, Hints, Input as HintInput, Kind, Seq, Taken};
-use kvorum_quorum as quorum;
 use kvorum_ring::PartitionId;
 use kvorum_vclock::{Dot, Timestamp};
 
@@ -76,7 +75,7 @@ pub(super) enum HintAnswer {
     /// Another coordinator, for whose write this node stands in.
     Peer(PeerShard, Op),
     /// A write of this node, which holds no replica and stands in itself.
-    Mine { op: Op, replica: usize },
+    Mine(Op),
 }
 
 /// What waits for the content of a hint.
@@ -297,10 +296,7 @@ impl Shard {
         match answer {
             HintAnswer::Nobody => {}
             HintAnswer::Peer(to, op) => self.send(to, Message::WriteReply { op, newest }, out),
-            HintAnswer::Mine { op, replica } => {
-                self.put_noticed(op, replica, newest);
-                self.put_voted(now, op, quorum::Input::StoodIn { replica }, out);
-            }
+            HintAnswer::Mine(op) => self.put_stood_in(now, op, self.me.node, newest, out),
         }
     }
 
@@ -308,7 +304,7 @@ impl Shard {
         match answer {
             HintAnswer::Nobody => {}
             HintAnswer::Peer(from, op) => self.refuse(from, op, FailureKind::Rejected, why, out),
-            HintAnswer::Mine { op, replica } => self.stand_in_failed(now, op, replica, self.me.node, out),
+            HintAnswer::Mine(op) => self.stand_in_failed(now, op, self.me.node, out),
         }
     }
 
@@ -351,7 +347,7 @@ impl Shard {
         match left.last() {
             Some(partition) => {
                 let range = KeyRange::of_partition(HINTS_KEYSPACE, *partition, &[0], after.as_deref());
-                let op = self.ops.insert(Pending::HintRecovery);
+                let op = self.begin_background(Pending::HintRecovery);
                 emit(out, Effect::Scan { op, range, limit_bytes: super::scan::PAGE_BYTES });
             }
             None => self.keeper.taken.clear(),
@@ -365,7 +361,7 @@ impl Shard {
         result: Result<Page, StoreError>,
         out: &mut impl Extend<Effect>,
     ) {
-        self.ops.remove(op);
+        self.end_background(op);
         let Some(partition) = self.keeper.recovering.as_ref().and_then(|left| left.last()).copied() else { return };
         // What cannot be read now is found by the next process.
         let Page { rows, more } = result.unwrap_or_default();
@@ -429,7 +425,7 @@ impl Shard {
                     prefix[1..].copy_from_slice(&target.0.to_be_bytes());
                     let after = after.map(|seq| order_key(target, partition, seq).key());
                     let range = KeyRange::of_partition(HINTS_KEYSPACE, partition, &prefix, after.as_deref());
-                    let op = self.ops.insert(Pending::HintPage { target, partition, limit });
+                    let op = self.begin_background(Pending::HintPage { target, partition, limit });
                     let limit_bytes = u32::try_from(limit.saturating_mul(ORDER_ROW)).unwrap_or(u32::MAX);
                     emit(out, Effect::Scan { op, range, limit_bytes });
                 }
@@ -451,7 +447,7 @@ impl Shard {
         result: Result<Page, StoreError>,
         out: &mut impl Extend<Effect>,
     ) {
-        let Some(Pending::HintPage { target, partition, limit }) = self.ops.remove(op) else { return };
+        let Some(Pending::HintPage { target, partition, limit }) = self.end_background(op) else { return };
         let input = match result {
             Ok(Page { rows, more }) => {
                 let more = more || rows.len() > limit;
@@ -481,7 +477,7 @@ impl Shard {
     ) {
         let deadline = now.elapsed.saturating_add(PATIENCE);
         let delivery = Delivery { target, partition, seq, drops, stage: Stage::Naming, deadline };
-        let op = self.ops.insert(Pending::Hint(delivery));
+        let op = self.begin_background(Pending::Hint(delivery));
         self.deadlines.add(now.elapsed, deadline, op);
         emit(out, Effect::Load { op, key: order_key(target, partition, seq) });
     }
@@ -501,7 +497,7 @@ impl Shard {
                 let Some(named) = row.as_ref().and_then(parse_order_row) else {
                     // It is gone already, or says nothing.
                     let (target, partition, seq) = (delivery.target, delivery.partition, delivery.seq);
-                    self.ops.remove(op);
+                    self.end_background(op);
                     let then = AfterDurable::HintGone { target, partition, seq };
                     return self.erase(&order_key(target, partition, seq), then, out);
                 };
@@ -574,7 +570,7 @@ impl Shard {
         kept: Option<Record>,
         out: &mut impl Extend<Effect>,
     ) {
-        let Some(Pending::Hint(delivery)) = self.ops.remove(op) else { return };
+        let Some(Pending::Hint(delivery)) = self.end_background(op) else { return };
         let Delivery { target, partition, seq, drops, stage, .. } = delivery;
         let Stage::Sent { record, .. } = stage else { return };
         if !drops && kept.is_some() && kept != record && record.is_some() {
@@ -599,7 +595,7 @@ impl Shard {
 
     /// It could not be delivered now.
     pub(super) fn hint_failed(&mut self, now: Now, op: Op, out: &mut impl Extend<Effect>) {
-        let Some(Pending::Hint(Delivery { target, partition, seq, .. })) = self.ops.remove(op) else { return };
+        let Some(Pending::Hint(Delivery { target, partition, seq, .. })) = self.end_background(op) else { return };
         self.tell_machine(now, HintInput::Failed { target, partition, seq }, out);
     }
 
@@ -650,5 +646,5 @@ pub(super) enum StandInReader {
     /// Another coordinator.
     Peer(PeerShard, Op),
     /// A read of this node, which holds no replica itself.
-    Mine { op: Op, replica: usize },
+    Mine(Op),
 }

@@ -120,7 +120,7 @@ impl Shard {
             }
             (Some(_), false) => {
                 if let Some(op) = self.pull.take().and_then(|pull| pull.current) {
-                    self.ops.remove(op);
+                    self.end_background(op);
                 }
             }
             _ => {}
@@ -233,7 +233,7 @@ impl Shard {
     fn ask_for_page(&mut self, now: Now, from: NodeId, range: KeyRange, out: &mut impl Extend<Effect>) {
         let deadline = now.elapsed.saturating_add(PATIENCE);
         let page = PullPage { from, range: range.clone(), deadline, stage: Stage::Asked };
-        let op = self.ops.insert(Pending::Pull(page));
+        let op = self.begin_background(Pending::Pull(page));
         self.deadlines.add(now.elapsed, deadline, op);
         if let Some(pull) = &mut self.pull {
             pull.current = Some(op);
@@ -292,7 +292,7 @@ impl Shard {
         if *rows > 0 {
             return;
         }
-        let Some(Pending::Pull(PullPage { stage: Stage::Storing { bytes, next, .. }, .. })) = self.ops.remove(op)
+        let Some(Pending::Pull(PullPage { stage: Stage::Storing { bytes, next, .. }, .. })) = self.end_background(op)
         else {
             unreachable!("it was looked at just now")
         };
@@ -317,7 +317,7 @@ impl Shard {
         if !matches!(self.ops.get_mut(op), Some(Pending::Pull(_))) {
             return;
         }
-        self.ops.remove(op);
+        self.end_background(op);
         if let Some(pull) = &mut self.pull {
             pull.current = None;
             pull.next = now.elapsed.saturating_add(AGAIN);

@@ -24,6 +24,7 @@ use kvorum_vclock::{Context, Dot, Timestamp};
 
 use super::hints::{HintAnswer, HintWaiter, Missed};
 use super::overlay::Merged;
+use super::stand_ins::StandIns;
 use super::{AfterDurable, Base, Effect, Origin, Pending, Preference, Report, Shard, StoreError, Waiter, emit};
 use crate::{
     ActorId, Consistency, Failure, FailureKind, Keyspace, Message, Mode, NodeId, Now, Op, Record, Replicas, Response,
@@ -93,8 +94,7 @@ pub(super) struct Put {
     /// The newest version that the first try lost against, once there is a second.
     lost_to: Option<Timestamp>,
     stage: Stage,
-    /// Who was asked to stand in, for which place.
-    stand_ins: Vec<(usize, NodeId)>,
+    stand_ins: StandIns,
     /// Who was asked to hand it on in a remote data centre, to whom.
     relays: Vec<(usize, ReplicaSet)>,
     /// When it is looked at next.
@@ -147,8 +147,8 @@ impl Put {
     /// Whether something was sent to that node and not answered.
     pub(super) fn waits_for(&self, node: NodeId) -> bool {
         let Stage::Writing { tally, .. } = &self.stage else { return false };
-        let stands_in = self.stand_ins.iter().any(|(_, stand_in)| *stand_in == node);
-        stands_in || self.place.position_of(node).is_some_and(|replica| tally.open().contains(replica))
+        self.stand_ins.is_open(node)
+            || self.place.position_of(node).is_some_and(|replica| tally.open().contains(replica))
     }
 
     /// Whether its client has been answered.
@@ -190,7 +190,7 @@ impl Shard {
             consistency,
             lost_to: None,
             stage: Stage::Loading(requirement),
-            stand_ins: Vec::new(),
+            stand_ins: StandIns::default(),
             relays: Vec::new(),
             wake: Duration::MAX,
         };
@@ -432,20 +432,31 @@ impl Shard {
         out: &mut impl Extend<Effect>,
     ) {
         let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
-        let vote = match (put.place.position_of(node), put.stand_ins.iter().find(|(_, stand_in)| *stand_in == node)) {
-            (Some(replica), _) => quorum::Input::Answer { replica },
-            (None, Some((replica, _))) => quorum::Input::StoodIn { replica: *replica },
-            (None, None) => return,
-        };
-        let (quorum::Input::Answer { replica } | quorum::Input::StoodIn { replica }) = vote else {
-            unreachable!("it was made just now")
-        };
+        if let Some(replica) = put.place.position_of(node) {
+            self.put_noticed(op, replica, newest);
+            self.put_voted(now, op, quorum::Input::Answer { replica }, out);
+        } else {
+            self.put_stood_in(now, op, node, newest, out);
+        }
+    }
+
+    /// Who stands in for a replica keeps the write durably.
+    pub(super) fn put_stood_in(
+        &mut self,
+        now: Now,
+        op: Op,
+        node: NodeId,
+        newest: Dot<ActorId>,
+        out: &mut impl Extend<Effect>,
+    ) {
+        let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
+        let Some(replica) = put.stand_ins.close(node) else { return };
         self.put_noticed(op, replica, newest);
-        self.put_voted(now, op, vote, out);
+        self.put_voted(now, op, quorum::Input::StoodIn { replica }, out);
     }
 
     /// Notes what a replica, or who stands in for it, holds by now.
-    pub(super) fn put_noticed(&mut self, op: Op, replica: usize, newest: Dot<ActorId>) {
+    fn put_noticed(&mut self, op: Op, replica: usize, newest: Dot<ActorId>) {
         let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
         let Stage::Writing { dot, newer, ahead, .. } = &mut put.stage else { return };
         if newest > *dot && put.intent.mode == Mode::Lww {
@@ -457,16 +468,11 @@ impl Shard {
     /// A node that was written to will not answer, or refuses.
     pub(super) fn put_failed(&mut self, now: Now, node: NodeId, op: Op, out: &mut impl Extend<Effect>) {
         let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
-        match (put.place.position_of(node), put.stand_ins.iter().find(|(_, stand_in)| *stand_in == node)) {
-            (Some(replica), _) => {
-                self.relay_failed(op, replica, out);
-                self.put_voted(now, op, quorum::Input::Error { replica }, out);
-            }
-            (None, Some((replica, _))) => {
-                let replica = *replica;
-                self.stand_in_failed(now, op, replica, node, out);
-            }
-            (None, None) => {}
+        if let Some(replica) = put.place.position_of(node) {
+            self.relay_failed(op, replica, out);
+            self.put_voted(now, op, quorum::Input::Error { replica }, out);
+        } else {
+            self.stand_in_failed(now, op, node, out);
         }
     }
 
@@ -482,34 +488,25 @@ impl Shard {
     }
 
     /// A stand-in refuses, or was not reached: the next one is asked.
-    pub(super) fn stand_in_failed(
-        &mut self,
-        now: Now,
-        op: Op,
-        replica: usize,
-        node: NodeId,
-        out: &mut impl Extend<Effect>,
-    ) {
+    pub(super) fn stand_in_failed(&mut self, now: Now, op: Op, node: NodeId, out: &mut impl Extend<Effect>) {
         let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
-        // Who has failed is not asked again, and answers no more.
-        let Some(at) = put.stand_ins.iter().position(|asked| *asked == (replica, node)) else { return };
-        put.stand_ins[at].0 = usize::MAX;
-        self.ask_stand_in(now, op, replica, out);
+        if let Some(replica) = put.stand_ins.close(node) {
+            self.ask_stand_in(now, op, replica, out);
+        }
     }
 
     /// Has the next node that may stand in for a replica keep the write.
     fn ask_stand_in(&mut self, now: Now, op: Op, replica: usize, out: &mut impl Extend<Effect>) {
         let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
         let Stage::Writing { dot, record, .. } = &put.stage else { return };
-        let was_asked = |node: &NodeId| put.stand_ins.iter().any(|(_, asked)| asked == node);
-        let Some(node) = put.place.stand_ins(replica).find(|node| !was_asked(node)) else {
+        let Some(node) = put.place.stand_ins(replica).find(|node| !put.stand_ins.was_asked(*node)) else {
             return self.put_voted(now, op, quorum::Input::NoStandIn { replica }, out);
         };
         let (key, record, minted) = (put.intent.key.clone(), record.clone(), Some(dot.time));
         let (target, tag) = put.place.address(replica);
-        put.stand_ins.push((replica, node));
+        put.stand_ins.ask(node, replica);
         if node == self.me.node {
-            let answer = HintAnswer::Mine { op, replica };
+            let answer = HintAnswer::Mine(op);
             self.keep_hint(now, Missed { target, key, record, kind: Kind::Owed, answer }, out);
         } else {
             let stand_in_for = Some(target);
