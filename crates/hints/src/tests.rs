@@ -1,6 +1,7 @@
 //! Behaviour of the whole machine: examples for every rule, and random runs against a model store.
 
 mod admission;
+mod counting;
 mod hostile;
 mod model;
 mod replay;

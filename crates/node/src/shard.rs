@@ -91,8 +91,11 @@ enum Pending {
     Scan(scan::Scan),
     Why(why::Why),
     Forward(forward::Forward),
-    /// A stored record is being read so that writes can merge into it.
-    BaseLoad(StoredKey),
+    /// A stored record is being read so that writes can merge into it. Quietly: nobody has asked for that.
+    BaseLoad {
+        key: StoredKey,
+        quietly: bool,
+    },
     /// A stored record is being read for another coordinator.
     ReplicaRead {
         from: PeerShard,
@@ -243,7 +246,7 @@ impl Shard {
                 Some(Pending::Hint(_)) => self.hint_overdue(now, op, out),
                 Some(Pending::Pull(_)) => self.pull_overdue(now, op, out),
                 Some(
-                    Pending::BaseLoad(_)
+                    Pending::BaseLoad { .. }
                     | Pending::ReplicaRead { .. }
                     | Pending::ReplicaScan { .. }
                     | Pending::StandInRead(_)
@@ -466,7 +469,7 @@ impl Shard {
 
     fn loaded(&mut self, now: Now, op: Op, result: Result<Option<Record>, StoreError>, out: &mut impl Extend<Effect>) {
         match self.ops.get_mut(op) {
-            Some(Pending::BaseLoad(_)) => self.base_loaded(now, op, result, out),
+            Some(Pending::BaseLoad { .. }) => self.base_loaded(now, op, result, out),
             Some(Pending::Get(_) | Pending::Why(_) | Pending::StandInRead(_)) => self.local_read(now, op, result, out),
             Some(Pending::Hint(_)) => self.hint_loaded(now, op, result, out),
             Some(Pending::ReplicaRead { .. }) => self.replica_loaded(op, result, out),
@@ -513,7 +516,7 @@ impl Shard {
             Some(Pending::Hint(_)) => self.hint_failed(now, op, out),
             Some(Pending::Pull(_)) => self.pull_failed(now, op, out),
             Some(
-                Pending::BaseLoad(_)
+                Pending::BaseLoad { .. }
                 | Pending::ReplicaRead { .. }
                 | Pending::ReplicaScan { .. }
                 | Pending::StandInRead(_)
@@ -534,7 +537,7 @@ impl Shard {
             Pending::Forward(forward) => forward.waits_for(node),
             Pending::Hint(delivery) => delivery.waits_for(node),
             Pending::Pull(page) => page.waits_for(node),
-            Pending::BaseLoad(_)
+            Pending::BaseLoad { .. }
             | Pending::ReplicaRead { .. }
             | Pending::ReplicaScan { .. }
             | Pending::StandInRead(_)

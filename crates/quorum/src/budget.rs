@@ -61,3 +61,54 @@ impl Default for HedgeBudget {
         HedgeBudget::new(5, 16)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn taken(budget: &mut HedgeBudget) -> usize {
+        core::iter::from_fn(|| budget.take().then_some(())).count()
+    }
+
+    #[test]
+    fn the_default_lets_16_go_at_once_and_then_one_read_in_20() {
+        let mut budget = HedgeBudget::default();
+        assert_eq!(taken(&mut budget), 16);
+        let mut made = 0;
+        for _ in 0..2000 {
+            budget.earn();
+            made += taken(&mut budget);
+        }
+        assert_eq!(made, 100);
+    }
+
+    #[test]
+    fn no_more_is_saved_up_than_the_burst() {
+        for (percent, burst) in [(5, 16), (100, 1), (255, 255), (0, 3), (5, 0)] {
+            let mut budget = HedgeBudget::new(percent, burst);
+            for _ in 0..10_000 {
+                budget.earn();
+            }
+            assert_eq!(taken(&mut budget), usize::from(burst));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn of_any_reads_in_a_row_no_more_than_the_share_and_the_burst_are_hedged(
+            (percent, burst) in (0u8..=100, 0u8..=20),
+            wants in proptest::collection::vec(any::<bool>(), 1..300),
+            from in any::<proptest::sample::Index>(),
+        ) {
+            let mut budget = HedgeBudget::new(percent, burst);
+            let hedged: std::vec::Vec<bool> = wants.iter().map(|&wants| {
+                budget.earn();
+                wants && budget.take()
+            }).collect();
+            let row = &hedged[from.index(hedged.len())..];
+            let made = row.iter().filter(|&&hedged| hedged).count();
+            prop_assert!(made * 100 <= usize::from(burst) * 100 + row.len() * usize::from(percent));
+        }
+    }
+}

@@ -16,7 +16,7 @@ mod tests;
 /// down if not, which balances where one sample in 20 is above (after Ma, Muthukrishnan and Sandler,
 /// "Frugal Streaming for Estimating Quantiles", 2013). When many samples in a row lie on one side, which
 /// chance alone hardly does, the level has shifted and the estimate goes over to it at once. It costs
-/// 32 bytes, and a few integer operations for each sample.
+/// 40 bytes, and a few integer operations for each sample.
 ///
 /// ```
 /// use core::time::Duration;
@@ -35,8 +35,11 @@ mod tests;
 pub struct Latency {
     /// The estimate in nanoseconds, never 0.
     p95: u64,
-    /// Of the samples in a row on one side of the estimate, the one that is nearest to it.
+    /// Of the samples in a row on one side of the estimate, the one that is nearest to it; when they are
+    /// not above it, of those since the last half row.
     nearest: u64,
+    /// The highest of the half row before; none before the first.
+    half: Option<u64>,
     /// How many samples in a row were not above the estimate, or how many were.
     below: u8,
     above: u8,
@@ -49,17 +52,19 @@ const STEP: u64 = 256;
 /// So many steps up for one down: 0.95 / 0.05.
 const UP: u64 = 19;
 
-/// So many in a row not above the 95th percentile come by chance once in 0.95^-128 = 700 such rows.
-const SHIFTED_DOWN: u8 = 128;
+/// Rows of samples that are not above the estimate are looked at in halves of so many. Two halves in a
+/// row come by chance once in 0.95^-128 = 700 times, and then the highest sample is mostly near the 95th
+/// percentile. The level may have shifted within a half, so that two whole ones follow within 192 samples.
+const HALF: u8 = 64;
 
-/// So many in a row above the 95th percentile come by chance once in 20^8 = 2.6e10 such rows. Fewer
+/// So many in a row above the 95th percentile come by chance once in 20^8 = 2.6e10 times. Fewer
 /// would do, but answers that wait for the same pause of a peer are slow together.
 const SHIFTED_UP: u8 = 8;
 
 impl Latency {
     /// An estimate without any sample: `initial` until there are some.
     pub fn new(initial: Duration) -> Latency {
-        Latency { p95: nanos(initial), nearest: 0, below: 0, above: 0 }
+        Latency { p95: nanos(initial), nearest: 0, half: None, below: 0, above: 0 }
     }
 
     /// An answer took so long. Answers to hedges ([`Read::hedged`](crate::Read::hedged)) are no
@@ -70,7 +75,7 @@ impl Latency {
         if took > self.p95 {
             self.nearest = if self.above == 0 { took } else { self.nearest.min(took) };
             self.above += 1;
-            self.below = 0;
+            (self.below, self.half) = (0, None);
             self.p95 = self.p95.saturating_add(UP * step);
             if self.above == SHIFTED_UP {
                 self.shift(self.nearest.max(self.p95));
@@ -80,8 +85,9 @@ impl Latency {
             self.below += 1;
             self.above = 0;
             self.p95 = (self.p95 - step).max(1);
-            if self.below == SHIFTED_DOWN {
-                self.shift(self.nearest.min(self.p95));
+            if self.below == HALF {
+                self.p95 = self.half.map_or(self.p95, |half| self.p95.min(half.max(self.nearest)));
+                (self.below, self.half) = (0, Some(self.nearest));
             }
         }
     }
@@ -102,7 +108,7 @@ impl Latency {
     }
 
     fn shift(&mut self, level: u64) {
-        *self = Latency { p95: level, nearest: 0, below: 0, above: 0 };
+        *self = Latency { p95: level, nearest: 0, half: None, below: 0, above: 0 };
     }
 }
 

@@ -10,37 +10,11 @@ use crate::stand_ins::StandIns;
 use crate::tally::Tally;
 use crate::{Effect, HedgeBudget, Input, Outcome, QuorumSet, ReplicaSet, Requirement};
 
+mod config;
 #[cfg(test)]
 mod tests;
 
-/// What a [`Read`] is to do.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReadConfig {
-    /// How many answers the read needs.
-    pub requirement: Requirement,
-    /// All replicas that may be asked, the most preferred at the lowest positions.
-    pub replicas: ReplicaSet,
-    /// Those known to be down: asked last.
-    pub down: ReplicaSet,
-    /// How many stand-ins the caller can find; 0 for a strict read.
-    pub stand_ins: usize,
-    /// When the read has failed if it is not done. Absolute, in the epoch of `now`.
-    pub deadline: Duration,
-    /// When one more replica is asked because an answer is slow; `None` never asks one for that.
-    pub hedge: Option<Hedge>,
-}
-
-/// When one more replica is asked because an answer is slow (Dean and Barroso, "The Tail at Scale",
-/// 2013). Both are counted from the start.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Hedge {
-    /// The 95th percentile of those asked, as [`Latency::p95`](crate::Latency::p95) estimates it:
-    /// then one more is asked, once, and only within the [`HedgeBudget`].
-    pub early: Duration,
-    /// So late that it counts as a failure to answer: then always, and again each time it passes.
-    /// Counted anew from each hedge. When it is less than `early` there is no early hedge.
-    pub late: Duration,
-}
+pub use config::{Hedge, ReadConfig};
 
 /// One replicated read (Dynamo, section 4.5, `get`, but asking only as many replicas as it needs).
 ///
@@ -117,7 +91,7 @@ impl Read {
             asked: ReplicaSet::EMPTY,
             down: down.intersection(replicas),
             hedged: ReplicaSet::EMPTY,
-            early_at: hedge.filter(|hedge| hedge.early <= hedge.late).map(|hedge| now.saturating_add(hedge.early)),
+            early_at: hedge.map(|hedge| now.saturating_add(hedge.early)),
             late: hedge.map(|hedge| (now.saturating_add(hedge.late), hedge.late)),
             awaited: ReplicaSet::EMPTY,
             sloppy: false,
@@ -136,7 +110,7 @@ impl Read {
     /// if [`handle_timeout`](Read::handle_timeout) had been called first.
     pub fn handle(&mut self, now: Duration, input: Input, out: &mut impl Extend<Effect>) {
         self.tally.expire(now, out);
-        let (before, waiting) = (self.taken(), self.open().difference(self.coming()));
+        let (before, waiting) = (self.taken(), self.open());
         self.tally.note(input);
         self.stand_ins.note(input);
         self.decide(out);
@@ -194,8 +168,8 @@ impl Read {
         self.asked
     }
 
-    /// The replicas asked because an answer was slow. How long they took says nothing of how long an
-    /// answer takes, since those that are asked this way would be counted when all is slow only.
+    /// The replicas asked because an answer was slow. How long these take is no sample for
+    /// [`Latency`](crate::Latency), since they are asked only when something is slow.
     pub fn hedged(&self) -> ReplicaSet {
         self.hedged
     }

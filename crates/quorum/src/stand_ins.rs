@@ -72,6 +72,7 @@ impl StandIns {
                 let sets = requirement.sets().iter();
                 sets.filter(|set| set.members.contains(place) && !set.is_met(has.union(chosen))).count()
             };
+            // The largest wins, so the lowest position has to rank highest.
             let rank = |&place: &usize| (serves(place), better.contains(place), core::cmp::Reverse(place));
             let Some(best) = left.iter().max_by_key(rank).filter(|&place| serves(place) > 0) else { break };
             chosen.insert(best);

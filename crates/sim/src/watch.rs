@@ -44,7 +44,8 @@ impl Watch {
     pub(crate) fn new(config: &SimConfig) -> Self {
         // A record that keeps siblings is written with all of them.
         let pairs = if config.mode == Mode::Causal { MAX_SIBLINGS } else { 1 };
-        let slack = config.clients * config.most_pair_bytes() * pairs;
+        // Those who miss it are kept hints, of as much again.
+        let slack = 3 * config.clients * config.most_pair_bytes() * pairs;
         Self {
             slack: slack as u64,
             meter: Meter::default(),

@@ -193,3 +193,16 @@ fn a_store_that_fails_ends_the_sweep_until_the_next() {
     let out = bench.wait_until(4 * HOUR + 60_000);
     assert_eq!(out, [drop('a', 1, first), read('a', 2, second.before(), 256)]);
 }
+
+#[test]
+fn a_merged_spare_write_does_not_make_an_owed_hint_spare() {
+    let mut bench = Bench::new(aged());
+    let seq = bench.take('a', 1, 10, Kind::Owed);
+    bench.now = 4 * HOUR;
+    bench.tell(Input::Up('a'));
+    bench.hints.grew(&'a', &1, seq, (10, Kind::Owed), (20, Kind::Spare));
+    assert_eq!(bench.tell(page(1, &[(seq, Kind::Owed)], false)), [send('a', 1, seq)]);
+    bench.hints.grew(&'a', &1, seq, (20, Kind::Owed), (30, Kind::Spare));
+    bench.tell(Input::Failed { target: 'a', partition: 1, seq });
+    assert_eq!(bench.wait_until(4 * HOUR + 500), [send('a', 1, seq)]);
+}

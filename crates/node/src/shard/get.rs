@@ -531,7 +531,7 @@ impl Shard {
             None => match self.overlay.base_for(key, Waiter::Merge { record, then }) {
                 Base::Known(..) => unreachable!("the overlay was asked just now"),
                 Base::Waiting => {}
-                Base::Unknown => self.load_base(key.clone(), out),
+                Base::Unknown => self.load_base_quietly(key.clone(), out),
             },
         }
     }

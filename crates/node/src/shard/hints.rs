@@ -239,6 +239,13 @@ impl Shard {
             let why = error.to_string();
             return self.hint_refused(now, missed.answer, &why, out);
         }
+        if self.is_full() {
+            if missed.kind == Kind::Spare {
+                let (target, partition) = (missed.target, missed.key.partition());
+                emit(out, Effect::Report(Report::HintDropped { target, partition }));
+            }
+            return self.hint_refused(now, missed.answer, "its disk does not keep up", out);
+        }
         let content = content_key(missed.target, missed.kind, &missed.key);
         let missed = Missed { key: missed.key.detached(), record: missed.record.detached(), ..missed };
         match self.overlay.newest(&content).map(|(record, seq)| (record.cloned(), seq)) {
@@ -246,7 +253,7 @@ impl Shard {
             None => match self.overlay.base_for(&content, Waiter::Hint(HintWaiter::Keep(missed))) {
                 Base::Known(..) => unreachable!("the overlay was asked just now"),
                 Base::Waiting => {}
-                Base::Unknown => self.load_base(content, out),
+                Base::Unknown => self.load_base_quietly(content, out),
             },
         }
     }
@@ -557,7 +564,7 @@ impl Shard {
             None => match self.overlay.base_for(&content, Waiter::Hint(HintWaiter::Delivered(op))) {
                 Base::Known(..) => unreachable!("the overlay was asked just now"),
                 Base::Waiting => {}
-                Base::Unknown => self.load_base(content, out),
+                Base::Unknown => self.load_base_quietly(content, out),
             },
         }
     }

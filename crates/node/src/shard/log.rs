@@ -204,7 +204,7 @@ impl Shard {
                 AfterDurable::Pulled(_) | AfterDurable::HintGone { .. } | AfterDurable::Nothing => {}
             }
         }
-        let is_base = |pending: &Pending| matches!(pending, Pending::BaseLoad(_));
+        let is_base = |pending: &Pending| matches!(pending, Pending::BaseLoad { .. });
         let bases: Vec<Op> = self.ops.ops().filter(|(_, pending)| is_base(pending)).map(|(op, _)| op).collect();
         for op in bases {
             self.base_loaded(now, op, Err(error.clone()), out);

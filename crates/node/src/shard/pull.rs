@@ -261,7 +261,7 @@ impl Shard {
             && rows.iter().all(|(key, _)| asked.range.contains(key.as_bytes()))
             && rows.is_sorted_by(|(a, _), (b, _)| a < b)
             && !(more && rows.is_empty());
-        if !is_sound {
+        if !is_sound || self.log.failure().is_some() {
             return self.pull_failed(now, op, out);
         }
         let bytes = rows.iter().map(|(key, record)| row_weight(key, record)).sum();
@@ -279,7 +279,7 @@ impl Shard {
         match self.overlay.base_for(key, Waiter::Merge { record: record.detached(), then }) {
             Base::Known(newest, seq) => self.merge_quietly(now, key, record, (newest, Some(seq)), then, out),
             Base::Waiting => {}
-            Base::Unknown => self.load_base(key.clone(), out),
+            Base::Unknown => self.load_base_quietly(key.clone(), out),
         }
     }
 

@@ -259,7 +259,13 @@ impl Shard {
 
     /// Has the stored record read that writes of this key wait for.
     pub(super) fn load_base(&mut self, key: StoredKey, out: &mut impl Extend<Effect>) {
-        let op = self.ops.insert(Pending::BaseLoad(key.detached()));
+        let op = self.ops.insert(Pending::BaseLoad { key: key.detached(), quietly: false });
+        emit(out, Effect::Load { op, key });
+    }
+
+    /// The same for what nobody has asked for.
+    pub(super) fn load_base_quietly(&mut self, key: StoredKey, out: &mut impl Extend<Effect>) {
+        let op = self.begin_background(Pending::BaseLoad { key: key.detached(), quietly: true });
         emit(out, Effect::Load { op, key });
     }
 
@@ -271,11 +277,13 @@ impl Shard {
         result: Result<Option<Record>, StoreError>,
         out: &mut impl Extend<Effect>,
     ) {
-        let Some(Pending::BaseLoad(key)) = self.ops.remove(op) else {
+        let Some(Pending::BaseLoad { key, quietly }) = self.ops.remove(op) else {
             unreachable!("only the reading of a base ends here");
         };
+        self.background -= usize::from(quietly);
         let waiters = self.overlay.loaded(&key);
-        let stored = match result {
+        let failure = self.log.failure().cloned();
+        let stored = match failure.map_or(result, Err) {
             Ok(stored) => stored,
             Err(error) => return self.base_unreadable(now, waiters, &error, out),
         };
@@ -645,6 +653,11 @@ impl Shard {
                     sloppy: tally.is_sloppy(),
                 };
                 Response::Written { dot: *dot, expires_at_ms: put.intent.expires_at_ms, replicas }
+            }
+            Outcome::Impossible | Outcome::TimedOut if tally.is_unsent() && put.lost_to.is_none() => {
+                let account = place.account(stored, tally.failed(), outcome);
+                let message = format!("unavailable: the write needs {wanted} of {} replicas: {account}", place.len());
+                Response::Failed(Failure::new(FailureKind::Rejected, message))
             }
             Outcome::Impossible | Outcome::TimedOut => {
                 let account = place.account(stored, tally.failed(), outcome);

@@ -8,6 +8,8 @@ use std::vec::Vec;
 
 mod every_order;
 mod judge;
+mod random;
+mod rules;
 
 const START: Duration = Duration::from_millis(100);
 const EARLY: Duration = Duration::from_millis(119);

@@ -124,7 +124,7 @@ fn walk_all(n: usize, stand_ins: usize, next: Next, covering: bool, events: usiz
 fn every_order_of_answers_and_errors_of_up_to_five_replicas_is_judged_right() {
     let steps: u64 = (1..=5).map(|n| walk_all(n, 0, once, false, usize::MAX)).sum();
     std::eprintln!("{steps} states");
-    assert!(steps > 100_000, "only {steps} states were visited");
+    assert!(steps > 50_000, "only {steps} states were visited");
 }
 
 #[test]
@@ -143,7 +143,15 @@ fn every_order_with_stand_ins_and_their_failures_is_judged_right() {
 fn every_order_of_four_replicas_with_stand_ins_is_judged_right() {
     let steps: u64 = (1..=2).map(|stand_ins| walk_all(4, stand_ins, once, false, usize::MAX)).sum();
     std::eprintln!("{steps} states");
-    assert!(steps > 100_000, "only {steps} states were visited");
+    assert!(steps > 50_000, "only {steps} states were visited");
+}
+
+#[test]
+#[ignore = "takes ten seconds"]
+fn every_order_of_four_replicas_with_stand_ins_and_silence_is_judged_right() {
+    let steps: u64 = (1..=2).map(|stand_ins| walk_all(4, stand_ins, once, true, usize::MAX)).sum();
+    std::eprintln!("{steps} states");
+    assert!(steps > 500_000, "only {steps} states were visited");
 }
 
 #[test]

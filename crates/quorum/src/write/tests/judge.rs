@@ -26,10 +26,6 @@ pub(super) fn stand_ins(effects: &[Effect]) -> Vec<usize> {
     places(effects, |effect| if let Effect::StandIn { replica } = effect { Some(*replica) } else { None })
 }
 
-pub(super) fn hints(effects: &[Effect]) -> Vec<usize> {
-    places(effects, |effect| if let Effect::Hint { replica } = effect { Some(*replica) } else { None })
-}
-
 fn sends(effects: &[Effect]) -> Vec<usize> {
     places(effects, |effect| if let Effect::Send { replica } = effect { Some(*replica) } else { None })
 }
@@ -46,8 +42,8 @@ pub(super) fn judge_start(case: &Case<'_>, effects: &[Effect]) {
     let covered = stand_ins(effects);
     let needed = needed.expect("an impossible write is refused");
     assert!(if greedy { covered.len() >= needed } else { covered.len() == needed }, "{case:?}: {effects:?}");
-    if case.sets.len() == 1 {
-        assert_eq!(covered, case.down[..needed], "the lowest ones, {case:?}");
+    if let [(members, _)] = &case.sets[..] {
+        assert_eq!(covered, within(case.down, members)[..needed], "the lowest ones, {case:?}");
     }
     judge_stand_ins(case, &up, case.down, &covered, case.stand_ins);
     let expected = (up.into_iter().map(|replica| Effect::Send { replica }))
@@ -59,9 +55,9 @@ pub(super) fn judge_start(case: &Case<'_>, effects: &[Effect]) {
 /// Any later step.
 pub(super) fn judge(case: &Case<'_>, history: &[Step], input: Option<Input>, hour: Hour, effects: &[Effect]) {
     let facts = Facts::after(case, history, input);
-    let context = std::format!("{case:?}, after {history:?}, at {input:?}, {hour:?}: {effects:?}");
-    assert_eq!(sends(effects), [], "everything was sent at the start, {context}");
-    assert!(facts.done.len() <= 1, "{context}");
+    let context = || std::format!("{case:?}, after {history:?}, at {input:?}, {hour:?}: {effects:?}");
+    assert_eq!(sends(effects), [], "everything was sent at the start, {}", context());
+    assert!(facts.done.len() <= 1, "{}", context());
 
     let failed = without(&all(&[case.down, &facts.erred]), &[&facts.answered]);
     let has = all(&[&facts.answered, &facts.stood_in]);
@@ -89,7 +85,7 @@ pub(super) fn judge(case: &Case<'_>, history: &[Step], input: Option<Input>, hou
     // A write that was never sent hints nobody.
     let unsent = facts.sent.is_empty() && facts.covered.is_empty();
     expected.extend(hinted.filter(|_| !unsent).map(|replica| Effect::Hint { replica }));
-    assert_eq!(effects, expected, "{context}");
+    assert_eq!(effects, expected, "{}", context());
 }
 
 /// A write that goes on, or cannot: its outcome, and the places it was right to cover.
@@ -118,12 +114,12 @@ fn judge_covering(
     if let [(members, need)] = &case.sets[..] {
         // Those not hinted yet first, and of equals the lowest.
         let fresh = without(&candidates, &[&facts.hinted]);
-        let order = all(&[&fresh, &without(&candidates, &[&fresh])]);
+        let order = within(&all(&[&fresh, &without(&candidates, &[&fresh])]), members);
         assert!(dead.iter().all(|place| order[..needed].contains(place)), "{dead:?} of {order:?}");
         // Silent ones fill what is left of the need.
         let certain = all(&[&certain, &dead]);
         let lacking = need.saturating_sub(members.iter().filter(|place| certain.contains(place)).count());
-        let silent_ones = without(&open, &[&facts.covered]);
+        let silent_ones = within(&without(&open, &[&facts.covered]), members);
         let most = if hour == Hour::Early { 0 } else { lacking.min(left - needed) };
         assert_eq!(silent, silent_ones[..most.min(silent_ones.len())], "{case:?} {facts:?}: {effects:?}");
     } else {
@@ -139,6 +135,11 @@ fn judge_covering(
         }
     }
     (None, covered)
+}
+
+/// Only these count in a single set.
+fn within(places: &[usize], members: &[usize]) -> Vec<usize> {
+    places.iter().copied().filter(|place| members.contains(place)).collect()
 }
 
 /// The covered places are candidates, not more than there are stand-ins, and serve.
