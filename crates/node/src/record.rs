@@ -8,8 +8,10 @@
 //! kind 1 (lww): 1 | flags | timestamp (8, BE) | actor (8, BE) | [expires_at ms (8, BE)] | value
 //! kind 2 (causal): 2 | siblings, as `kvorum-vclock` encodes them; the bytes of each are a cell: flags | [expires_at ms (8, BE)] | value
 //! flags: 1 tombstone (no value follows), 2 expires_at present
+//! kind 4: attempts that were made for it, before a record of kind 1 or 2 (`record/attempts.rs`)
 //! ```
 
+mod attempts;
 mod causal;
 mod cell;
 #[cfg(test)]
@@ -24,6 +26,7 @@ use kvorum_vclock::{Context, Dot, Timestamp};
 use crate::{ActorId, Digest};
 use cell::{Cell, EXPIRES};
 
+pub(crate) use attempts::{ATTEMPTS_KEPT_MS, Attempted};
 pub use causal::{CONTEXT_ENTRIES, MAX_SIBLINGS, Unwritable};
 
 const LWW: u8 = 1;
@@ -108,25 +111,32 @@ impl Record {
     /// # Errors
     /// When they are not a record of a kind this version knows.
     pub fn parse(bytes: Bytes) -> Result<Self, BadRecord> {
-        match bytes.first() {
+        let start = if bytes.first() == Some(&attempts::ATTEMPTED) { attempts::check(&bytes)? } else { 0 };
+        let record = &bytes[start..];
+        match record.first() {
             None => return Err(BadRecord::Truncated { len: 0 }),
-            Some(&LWW) if bytes.len() < HEADER => return Err(BadRecord::Truncated { len: bytes.len() }),
-            Some(&LWW) => drop(Cell::parse(bytes[1], &bytes[HEADER..])?),
-            Some(&CAUSAL) => causal::check(&bytes[1..])?,
+            Some(&LWW) if record.len() < HEADER => return Err(BadRecord::Truncated { len: record.len() }),
+            Some(&LWW) => drop(Cell::parse(record[1], &record[HEADER..])?),
+            Some(&CAUSAL) => causal::check(&record[1..])?,
             Some(&kind) => return Err(BadRecord::UnknownKind { kind }),
         }
         Ok(Self(bytes))
     }
 
+    /// The record without the attempts it remembers.
+    fn body(&self) -> &[u8] {
+        &self.0[attempts::body(&self.0)..]
+    }
+
     /// Whether it belongs into a `causal` keyspace.
     #[must_use]
     pub fn is_causal(&self) -> bool {
-        self.0[0] == CAUSAL
+        self.body()[0] == CAUSAL
     }
 
     fn u64_at(&self, at: usize) -> u64 {
         let mut word = [0; 8];
-        word.copy_from_slice(&self.0[at..at + 8]);
+        word.copy_from_slice(&self.body()[at..at + 8]);
         u64::from_be_bytes(word)
     }
 
@@ -150,7 +160,8 @@ impl Record {
         let (one, several) = if self.is_causal() {
             (None, causal::versions(self))
         } else {
-            let cell = Cell::parse(self.0[1], &self.0[HEADER..]).expect("checked when the record was made");
+            let body = self.body();
+            let cell = Cell::parse(body[1], &body[HEADER..]).expect("checked when the record was made");
             (Some(cell.version(self.dot(), &self.0)), Vec::new())
         };
         one.into_iter().chain(several)
@@ -200,20 +211,23 @@ impl Record {
         }
         if self.is_causal() {
             let strip = |cell: Cell<'_>| is_expired(cell.expires_at_ms);
-            return Some(causal::map_cells(self, |cell| if strip(cell) { Cell { value: None, ..cell } } else { cell }));
+            let stripped =
+                causal::map_cells(self, |cell| if strip(cell) { Cell { value: None, ..cell } } else { cell });
+            return Some(stripped.remembering(self.attempts()));
         }
-        let expires_at_ms = (self.0[1] & EXPIRES != 0).then(|| self.u64_at(HEADER));
-        Some(Self::lww(self.dot(), None, expires_at_ms))
+        let expires_at_ms = (self.body()[1] & EXPIRES != 0).then(|| self.u64_at(HEADER));
+        Some(Self::lww(self.dot(), None, expires_at_ms).remembering(self.attempts()))
     }
 
-    /// Tells it from other records of its key: an `lww` record by its dot, a `causal` one by all it holds.
+    /// Tells it from other records of its key: an `lww` record by its dot, unless it remembers attempts; any other by all it
+    /// holds.
     #[must_use]
     pub fn digest(&self) -> Digest {
-        if self.is_causal() {
+        if self.is_causal() || self.0[0] == attempts::ATTEMPTED {
             return Digest::of([self.0.as_ref()].into_iter());
         }
         let mut digest = [0; 16];
-        digest.copy_from_slice(&self.0[2..HEADER]);
+        digest.copy_from_slice(&self.body()[2..HEADER]);
         Digest(digest)
     }
 
@@ -232,7 +246,7 @@ impl Record {
     /// The last-writer-wins order of `lww` records. Equal dots are the same write; should their bytes differ all the same
     /// (a value was taken away when it had expired, or a defect), every replica still chooses alike.
     fn precedence(&self, other: &Self) -> Ordering {
-        self.dot().cmp(&other.dot()).then_with(|| self.0.cmp(&other.0))
+        self.dot().cmp(&other.dot()).then_with(|| self.body().cmp(other.body()))
     }
 
     /// Whether merging `other` into this record would change nothing.
@@ -262,6 +276,15 @@ pub(crate) fn merge_counting(a: Option<Record>, b: Option<Record>) -> (Option<Re
 }
 
 fn merge_two(a: &Record, b: &Record) -> (Record, usize) {
+    let (merged, pruned) = merge_bodies(a, b);
+    if a.0[0] != attempts::ATTEMPTED && b.0[0] != attempts::ATTEMPTED {
+        return (merged, pruned);
+    }
+    (merged.remembering(a.attempts().chain(b.attempts())), pruned)
+}
+
+/// Merges all but the attempts they remember: of these the outcome may have any.
+fn merge_bodies(a: &Record, b: &Record) -> (Record, usize) {
     match (a.is_causal(), b.is_causal()) {
         (true, true) => causal::merge(a, b),
         (false, false) => (if b.precedence(a) == Ordering::Greater { b } else { a }.clone(), 0),

@@ -5,6 +5,7 @@
 //! `scan` and `forward` coordinate a client's request, `replica` serves the other coordinators, `log` waits for
 //! durability, `hints` keeps what others missed, `pull` fetches what this node may have lost. It does not know how frames travel, where records are stored, or what time it is.
 
+mod attempt;
 mod deadlines;
 mod forward;
 mod get;
@@ -85,6 +86,7 @@ pub struct Shard {
 
 /// An operation in flight.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "most are reads and writes, which are the large ones")]
 enum Pending {
     Put(put::Put),
     Get(get::Get),
@@ -130,6 +132,8 @@ enum Origin {
     Client(ClientRef),
     /// A node that forwarded its client's request, as its operation.
     Peer(PeerShard, Op),
+    /// A write of this shard that was attempted before.
+    Attempt(Op),
 }
 
 impl Shard {
@@ -308,14 +312,14 @@ impl Shard {
             Operation::Get { key, level, consistency } => {
                 self.get(now, origin, place, stored(&key), (level, consistency), deadline, out);
             }
-            Operation::Put { key, value, ttl_ms, level, consistency, context, .. } => {
+            Operation::Put { key, value, ttl_ms, level, consistency, attempt, context } => {
                 let (key, lifetime) = (stored(&key), put::Lifetime::Asked(ttl_ms));
-                let asked = put::Asked { key, value: Some(value), lifetime, context, level, consistency };
+                let asked = put::Asked { key, value: Some(value), lifetime, context, level, consistency, attempt };
                 self.put(now, origin, place, asked, deadline, out);
             }
-            Operation::Delete { key, level, consistency, context, .. } => {
+            Operation::Delete { key, level, consistency, attempt, context } => {
                 let (key, lifetime) = (stored(&key), put::Lifetime::None);
-                let asked = put::Asked { key, value: None, lifetime, context, level, consistency };
+                let asked = put::Asked { key, value: None, lifetime, context, level, consistency, attempt };
                 self.put(now, origin, place, asked, deadline, out);
             }
             Operation::Scan(scan) => self.scan(now, origin, place, request.keyspace, scan, deadline, out),
@@ -576,6 +580,7 @@ impl Shard {
         match origin {
             Origin::Client(to) => emit(out, Effect::Reply { to, response }),
             Origin::Peer(to, op) => self.send(to, Message::ForwardReply { op, response }, out),
+            Origin::Attempt(_) => unreachable!("a write that reads first is told what was found, not answered"),
         }
     }
 

@@ -44,7 +44,7 @@ pub enum Unwritable {
 
 /// The siblings of a record, each with the bytes of its cell.
 pub(super) fn siblings(record: &Record) -> Siblings<u64, &[u8]> {
-    Siblings::decode(&record.0[1..]).expect("checked when the record was made")
+    Siblings::decode(&record.body()[1..]).expect("checked when the record was made")
 }
 
 pub(super) fn check(encoded: &[u8]) -> Result<(), BadRecord> {
@@ -120,6 +120,17 @@ pub(super) fn merge(a: &Record, b: &Record) -> (Record, usize) {
     }
     let pruned = merged.prune(CONTEXT_ENTRIES);
     (encode(&merged, a.0.len() + b.0.len()), pruned)
+}
+
+/// The record with a tombstone in place of these versions, for a reader.
+pub(super) fn without(record: &Record, hidden: impl Fn(Dot<ActorId>) -> bool) -> Record {
+    let choose = |Dot { time, actor }: Dot<u64>, bytes: &[u8]| {
+        let is_hidden = hidden(Dot { time, actor: ActorId(actor) });
+        let shown = if is_hidden { Cell { value: None, ..cell(bytes) } } else { cell(bytes) };
+        Ok::<_, Infallible>(encode_cell(shown))
+    };
+    let Ok(changed) = siblings(record).try_map(|dot, bytes| choose(dot, bytes));
+    encode(&changed, record.0.len())
 }
 
 pub(super) fn map_cells<'a>(record: &'a Record, mut change: impl FnMut(Cell<'a>) -> Cell<'a>) -> Record {

@@ -46,8 +46,8 @@ pub(super) struct Get {
     deferred: ReplicaSet,
     stand_ins: StandIns,
     /// What must hold what is returned, if the client insists on replicas.
-    strict: Option<Requirement>,
-    repair: Option<quorum::Repair>,
+    strict: Option<Box<Requirement>>,
+    repair: Option<Box<quorum::Repair>>,
 }
 
 /// What this node knows of its own copy.
@@ -62,6 +62,35 @@ enum Own {
 }
 
 impl Get {
+    fn new(
+        now: Now,
+        origin: Origin,
+        place: Preference,
+        key: StoredKey,
+        tally: quorum::Read,
+        deadline: Duration,
+        strict: Option<Requirement>,
+    ) -> Self {
+        Self {
+            origin,
+            place,
+            key,
+            tally,
+            asked_at: now.elapsed,
+            deadline,
+            wake: Duration::MAX,
+            newest: None,
+            holders: ReplicaSet::EMPTY,
+            behind: ReplicaSet::EMPTY,
+            pruned: 0,
+            own: Own::Unknown,
+            deferred: ReplicaSet::EMPTY,
+            stand_ins: StandIns::default(),
+            strict: strict.map(Box::new),
+            repair: None,
+        }
+    }
+
     /// Whether something was sent to that node and not answered.
     pub(super) fn waits_for(&self, node: NodeId) -> bool {
         if let Some(repair) = &self.repair {
@@ -71,7 +100,7 @@ impl Get {
     }
 
     fn replicas(&self) -> Replicas {
-        let agreed = self.repair.as_ref().map_or(self.holders, quorum::Repair::answered);
+        let agreed = self.repair.as_ref().map_or(self.holders, |repair| repair.answered());
         read_replicas(&self.tally, agreed.len())
     }
 
@@ -117,26 +146,31 @@ impl Shard {
             Ok(started) => started,
             Err(failure) => return self.answer(origin, Response::Failed(failure), out),
         };
-        let get = Get {
-            origin,
-            place,
-            key,
-            tally,
-            asked_at: now.elapsed,
-            deadline,
-            wake: Duration::MAX,
-            newest: None,
-            holders: ReplicaSet::EMPTY,
-            behind: ReplicaSet::EMPTY,
-            pruned: 0,
-            own: Own::Unknown,
-            deferred: ReplicaSet::EMPTY,
-            stand_ins: StandIns::default(),
-            strict,
-            repair: None,
-        };
+        let get = Get::new(now, origin, place, key, tally, deadline, strict);
         let op = self.ops.insert(Pending::Get(get));
         self.carry_out_get(now, op, decisions, out);
+    }
+
+    /// Reads for a write that was attempted before: so many must answer, and so many hold what is found.
+    #[expect(clippy::too_many_arguments, reason = "the parts of one read")]
+    pub(super) fn read_for_attempt(
+        &mut self,
+        now: Now,
+        write: Op,
+        place: Preference,
+        key: StoredKey,
+        (read, hold): (Requirement, Requirement),
+        deadline: Duration,
+        out: &mut impl Extend<Effect>,
+    ) {
+        match self.start_tally(now, &place, read, 0, deadline) {
+            Ok((tally, decisions)) => {
+                let get = Get::new(now, Origin::Attempt(write), place, key, tally, deadline, Some(hold));
+                let op = self.ops.insert(Pending::Get(get));
+                self.carry_out_get(now, op, decisions, out);
+            }
+            Err(failure) => self.attempt_told(now, write, Err(failure), out),
+        }
     }
 
     /// How many replicas must hold what a strict read returns: as many as a write needs.
@@ -165,11 +199,24 @@ impl Shard {
     ) -> Result<(quorum::Read, Vec<quorum::Effect>), Failure> {
         let settings = self.view.keyspace(keyspace).map(|keyspace| keyspace.settings).unwrap_or_default();
         let requirement = place.requirement(level, settings.read, settings.min_read)?;
+        self.start_tally(now, place, requirement, stand_ins, deadline)
+    }
+
+    fn start_tally(
+        &mut self,
+        now: Now,
+        place: &Preference,
+        requirement: Requirement,
+        stand_ins: usize,
+        deadline: Duration,
+    ) -> Result<(quorum::Read, Vec<quorum::Effect>), Failure> {
         enough_are_up("read", place, &requirement, stand_ins)?;
         // The slowest of those that are asked first.
         let slowest = (0..requirement.minimum().min(place.len())).filter(|position| !place.is_me(*position));
-        let early =
-            slowest.filter_map(|position| self.latencies.get(&place.replica(position).id)).map(|l| l.p95()).max();
+        let early = slowest
+            .filter_map(|position| self.latencies.get(&place.replica(position).id))
+            .map(quorum::Latency::p95)
+            .max();
         let hedge =
             quorum::Hedge { early: early.unwrap_or(self.hedge_after).min(self.hedge_after), late: self.hedge_after };
         let config = quorum::ReadConfig {
@@ -198,7 +245,7 @@ impl Shard {
         }
         self.decisions = decisions;
         if let Some(Pending::Get(get)) = self.ops.get_mut(op) {
-            let next = get.repair.as_ref().map_or_else(|| get.tally.next_timeout(), quorum::Repair::next_timeout);
+            let next = get.repair.as_ref().map_or_else(|| get.tally.next_timeout(), |repair| repair.next_timeout());
             self.deadlines.watch(now.elapsed, next, &mut get.wake, op);
         }
     }
@@ -438,16 +485,16 @@ impl Shard {
             let mut decisions = core::mem::take(&mut self.decisions);
             let (all, down) = (get.place.all(), get.place.down());
             let (holders, behind, until) = (get.holders, get.behind, get.deadline);
-            get.repair = Some(quorum::Repair::start(
+            get.repair = Some(Box::new(quorum::Repair::start(
                 now.elapsed,
-                requirement,
+                *requirement,
                 all,
                 holders,
                 behind,
                 down,
                 until,
                 &mut decisions,
-            ));
+            )));
             return self.carry_out_get(now, op, decisions, out);
         }
         let Some(Pending::Get(get)) = self.ops.remove(op) else { unreachable!("it was just found") };
@@ -458,7 +505,12 @@ impl Shard {
                     emit(out, Effect::Report(Report::Pruned { entries: get.pruned }));
                 }
                 self.repair_behind(now, op, &get, out);
-                let record = get.newest.clone().filter(|record| record.is_live(now.unix_ms));
+                if let Origin::Attempt(write) = get.origin {
+                    let replicas = get.replicas();
+                    return self.attempt_told(now, write, Ok((get.newest, replicas)), out);
+                }
+                let shown = get.newest.as_ref().map(Record::without_doubles);
+                let record = shown.filter(|record| record.is_live(now.unix_ms));
                 if record.is_none() && get.tally.answered().is_empty() {
                     let message = "unavailable: only stand-ins could be asked, and that a key is absent only a replica \
                                    of it knows; retry";
@@ -473,6 +525,9 @@ impl Shard {
                 None => self.read_failure(now, &get.place, &get.tally, outcome, out),
             },
         };
+        if let (Origin::Attempt(write), Response::Failed(failure)) = (get.origin, &response) {
+            return self.attempt_told(now, write, Err(failure.clone()), out);
+        }
         self.answer(get.origin, response, out);
     }
 

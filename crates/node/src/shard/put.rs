@@ -26,9 +26,10 @@ use super::hints::{HintAnswer, HintWaiter, Missed};
 use super::overlay::Merged;
 use super::stand_ins::StandIns;
 use super::{AfterDurable, Base, Effect, Origin, Pending, Preference, Report, Shard, StoreError, Waiter, emit};
+use crate::record::Attempted;
 use crate::{
-    ActorId, Consistency, Failure, FailureKind, Keyspace, Message, Mode, NodeId, Now, Op, Record, Replicas, Response,
-    StoredKey, Unwritable, context,
+    ActorId, Attempt, Consistency, Failure, FailureKind, Keyspace, Message, Mode, NodeId, Now, Op, Record, Replicas,
+    Response, StoredKey, Unwritable, context,
 };
 
 /// How long replicas may be silent before others stand in for them, if the write needs that.
@@ -52,6 +53,7 @@ pub(super) struct Asked {
     pub(super) context: Bytes,
     pub(super) level: Option<Level>,
     pub(super) consistency: Option<Consistency>,
+    pub(super) attempt: Option<Attempt>,
 }
 
 /// How long a value lives.
@@ -81,6 +83,7 @@ struct Intent {
     expires_at_ms: Option<u64>,
     /// What the client has seen; none if it writes blindly.
     context: Option<Context<u64>>,
+    attempt: Option<Attempt>,
 }
 
 #[derive(Debug)]
@@ -93,7 +96,7 @@ pub(super) struct Put {
     consistency: Consistency,
     /// The newest version that the first try lost against, once there is a second.
     lost_to: Option<Timestamp>,
-    stage: Stage,
+    pub(super) stage: Stage,
     stand_ins: StandIns,
     /// Who was asked to hand it on in a remote data centre, to whom.
     relays: Vec<(usize, ReplicaSet)>,
@@ -102,7 +105,10 @@ pub(super) struct Put {
 }
 
 #[derive(Debug)]
-enum Stage {
+#[expect(clippy::large_enum_variant, reason = "every write comes to the large one")]
+pub(super) enum Stage {
+    /// What became of the client's earlier attempts is being found out.
+    Checking(Requirement),
     /// The stored record is being read. Nothing has been minted; of a second try, nothing since the first.
     Loading(Requirement),
     Writing {
@@ -120,6 +126,20 @@ impl Intent {
     /// The record to store, and how many entries of its context were pruned. The value then lives in it, and the slice of
     /// the receive buffer is let go.
     fn record(
+        &mut self,
+        stored: Option<&Record>,
+        dot: Dot<ActorId>,
+        max_bytes: usize,
+        unix_ms: u64,
+    ) -> Result<(Record, usize), Unwritable> {
+        let (record, pruned) = self.bare_record(stored, dot, max_bytes, unix_ms)?;
+        let own = self.attempt.map(|attempt| Attempted { dot, id: attempt.id });
+        let before = stored.into_iter().flat_map(Record::attempts);
+        let mut attempts = own.into_iter().chain(before).peekable();
+        Ok((if attempts.peek().is_some() { record.remembering(attempts) } else { record }, pruned))
+    }
+
+    fn bare_record(
         &mut self,
         stored: Option<&Record>,
         dot: Dot<ActorId>,
@@ -156,6 +176,18 @@ impl Put {
         self.origin.is_none()
     }
 
+    pub(super) fn key(&self) -> &StoredKey {
+        &self.intent.key
+    }
+
+    pub(super) fn deadline(&self) -> Duration {
+        self.deadline
+    }
+
+    pub(super) fn attempt(&self) -> Option<Attempt> {
+        self.intent.attempt
+    }
+
     /// How many may stand in for absent replicas.
     fn stand_in_count(&self) -> usize {
         stand_in_count(&self.place, self.consistency)
@@ -189,13 +221,30 @@ impl Shard {
             deadline,
             consistency,
             lost_to: None,
-            stage: Stage::Loading(requirement),
+            stage: Stage::Checking(requirement),
             stand_ins: StandIns::default(),
             relays: Vec::new(),
             wake: Duration::MAX,
         };
+        let is_retried = put.intent.attempt.is_some_and(|attempt| attempt.retried_after_ms.is_some());
         let op = self.ops.insert(Pending::Put(put));
-        self.put_when_known(now, op, out);
+        if is_retried { self.check_attempt(now, op, out) } else { self.begin_put(now, op, out) }
+    }
+
+    /// Carries it out: it has not been, as far as can be known.
+    pub(super) fn begin_put(&mut self, now: Now, op: Op, out: &mut impl Extend<Effect>) {
+        let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
+        if let Stage::Checking(requirement) = &put.stage {
+            put.stage = Stage::Loading(requirement.clone());
+            self.put_when_known(now, op, out);
+        }
+    }
+
+    /// Ends a write that need not, or must not, be carried out.
+    pub(super) fn end_put(&mut self, op: Op, response: Response, out: &mut impl Extend<Effect>) {
+        if let Some(Pending::Put(put)) = self.ops.remove(op) {
+            self.answer_once(put.origin, response, out);
+        }
     }
 
     /// Whose answers count for a request.
@@ -212,7 +261,7 @@ impl Shard {
         asked: Asked,
         consistency: Consistency,
     ) -> Result<(Intent, Requirement), Failure> {
-        let Asked { key, value, lifetime, context, level, .. } = asked;
+        let Asked { key, value, lifetime, context, level, attempt, .. } = asked;
         let keyspace = self.view.keyspace(key.keyspace()).expect("a request is admitted only for a keyspace there is");
         let requirement = place.requirement(level, keyspace.settings.write, keyspace.settings.min_write)?;
         enough_are_up("write", place, &requirement, stand_in_count(place, consistency))?;
@@ -222,7 +271,7 @@ impl Shard {
             return Err(Failure::new(FailureKind::Precondition, BLIND_DELETE));
         }
         let expires_at_ms = lifetime.expires_at_ms(keyspace, now.unix_ms);
-        Ok((Intent { key, mode: keyspace.mode, value, expires_at_ms, context }, requirement))
+        Ok((Intent { key, mode: keyspace.mode, value, expires_at_ms, context, attempt }, requirement))
     }
 
     /// Reads a context as a client holds it.
@@ -545,6 +594,8 @@ impl Shard {
         let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
         put.wake = Duration::MAX;
         match &mut put.stage {
+            // The read that finds it out has the same deadline.
+            Stage::Checking(_) => {}
             Stage::Loading(_) if now.elapsed < put.deadline => {
                 self.deadlines.watch(now.elapsed, Some(put.deadline), &mut put.wake, op);
             }

@@ -32,6 +32,7 @@ impl StandIns {
 
     /// A new try asks anew.
     pub(super) fn clear(&mut self) {
-        (self.asked.clear(), self.open.clear());
+        self.asked.clear();
+        self.open.clear();
     }
 }
