@@ -86,7 +86,6 @@ pub struct Shard {
 
 /// An operation in flight.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "most are reads and writes, which are the large ones")]
 enum Pending {
     Put(put::Put),
     Get(get::Get),

@@ -23,6 +23,7 @@ use crate::random::{Purpose, Random};
 use crate::sabotage::Sabotage;
 use crate::watch::moment;
 use crate::workload::{KeyIndex, Keys, Mix, Task, value_of};
+pub(crate) use outcome::knows;
 use outcome::{outcome_of_read, outcome_of_write, refused};
 
 /// After how long a connection is found broken when its node dies. What that node sent before arrives earlier.
@@ -36,7 +37,9 @@ pub(crate) struct Clients {
     history: History<Arc<str>>,
     /// The node that each operation of the history was asked of first.
     asked: Vec<HostIndex>,
+    /// How many nodes there are; those that are asked first are the first of them.
     hosts: usize,
+    asked_first: usize,
     keys: Keys,
     partitions: Partitions,
     keyspace: KeyspaceId,
@@ -45,7 +48,7 @@ pub(crate) struct Clients {
     last_reads: BTreeMap<KeyIndex, (OpId, Bytes)>,
     mix: Mix,
     levels: Levels,
-    consistency: Option<Consistency>,
+    consistency: Consistency,
     replication: u8,
     /// Whether some values are long.
     padded: bool,
@@ -97,6 +100,7 @@ impl Clients {
             history: History::default(),
             asked: Vec::new(),
             hosts: config.nodes,
+            asked_first: config.nodes - config.scenario.map_or(0, |scenario| scenario.victims(config.nodes)),
             keys: Keys::new(config),
             partitions,
             keyspace: config.keyspace(),
@@ -104,7 +108,7 @@ impl Clients {
             last_reads: BTreeMap::new(),
             mix: config.mix,
             levels: config.levels,
-            consistency: Some(config.consistency),
+            consistency: config.consistency,
             replication: config.replication,
             padded: config.writes_long_values(),
             max_offset: config.clocks.max_offset(),
@@ -163,19 +167,20 @@ impl Clients {
         if !self.at_work {
             return;
         }
-        let host = self.random.index(self.hosts);
+        let host = self.random.index(self.asked_first);
         let timeout = self.random.millis(50, 1500);
         let Levels { read, write } = self.levels;
+        let consistency = self.consistency;
         match self.keys.draw(&self.mix, &mut self.random) {
-            Task::Get(key) => drop(self.get(session, host, key, read, timeout, env)),
+            Task::Get(key) => drop(self.get(session, host, key, read, consistency, timeout, env)),
             Task::Put { key, ttl } => {
                 let seen = self.seen(session, key);
-                self.put(session, host, key, ttl, seen, write, timeout, env);
+                self.put(session, host, key, ttl, seen, write, consistency, timeout, env);
             }
             Task::Delete(key) => match (self.mode, self.seen(session, key)) {
                 // A blind deletion deletes what its coordinator holds, and nobody outside can say what that was.
-                (Mode::Causal, None) => drop(self.get(session, host, key, read, timeout, env)),
-                (_, seen) => drop(self.delete(session, host, key, seen, write, timeout, env)),
+                (Mode::Causal, None) => drop(self.get(session, host, key, read, consistency, timeout, env)),
+                (_, seen) => drop(self.delete(session, host, key, seen, write, consistency, timeout, env)),
             },
             Task::Scan(key) => self.scan(session, host, key, timeout, env),
             Task::List { set } => self.list(session, host, set, timeout, env),
@@ -188,14 +193,15 @@ impl Clients {
         host: HostIndex,
         key: KeyIndex,
         level: Level,
+        consistency: Consistency,
         timeout: Duration,
         env: &mut Environment,
     ) -> OpId {
         let session = self.newcomer();
-        self.get(session, host, key, level, timeout, env)
+        self.get(session, host, key, level, consistency, timeout, env)
     }
 
-    /// Somebody who asks only this: overwrites a key through a node.
+    /// Somebody who asks only this: overwrites a key through a node, in replicas.
     pub(crate) fn write_once(
         &mut self,
         host: HostIndex,
@@ -208,9 +214,9 @@ impl Clients {
         // Where siblings are kept, only who has seen all of them makes an end of them.
         let seen = self.last_reads.get(&key).filter(|_| self.mode == Mode::Causal).cloned();
         if self.random.permille(200) && (self.mode == Mode::Lww || seen.is_some()) {
-            self.delete(session, host, key, seen, level, timeout, env)
+            self.delete(session, host, key, seen, level, Consistency::Strict, timeout, env)
         } else {
-            self.put(session, host, key, None, seen, level, timeout, env)
+            self.put(session, host, key, None, seen, level, Consistency::Strict, timeout, env)
         }
     }
 
@@ -241,17 +247,19 @@ impl Clients {
         self.sessions[session].contexts.get(&key).cloned()
     }
 
+    #[expect(clippy::too_many_arguments, reason = "who asks whom for what, and how")]
     fn get(
         &mut self,
         session: usize,
         host: HostIndex,
         key: KeyIndex,
         level: Level,
+        consistency: Consistency,
         timeout: Duration,
         env: &mut Environment,
     ) -> OpId {
         let id = self.begin(session, host, key, Action::Get, None, moment(env.now));
-        let operation = Operation::Get { key: self.name(key), level: Some(level), consistency: self.consistency };
+        let operation = Operation::Get { key: self.name(key), level: Some(level), consistency: Some(consistency) };
         self.ask_one(session, host, id, operation, timeout, env)
     }
 
@@ -264,6 +272,7 @@ impl Clients {
         ttl: Option<Duration>,
         seen: Option<(OpId, Bytes)>,
         level: Level,
+        consistency: Consistency,
         timeout: Duration,
         env: &mut Environment,
     ) -> OpId {
@@ -284,7 +293,7 @@ impl Clients {
             ttl_ms,
             level: Some(level),
             context,
-            consistency: self.consistency,
+            consistency: Some(consistency),
             attempt: None,
         };
         self.ask_one(session, host, id, operation, timeout, env)
@@ -298,6 +307,7 @@ impl Clients {
         key: KeyIndex,
         seen: Option<(OpId, Bytes)>,
         level: Level,
+        consistency: Consistency,
         timeout: Duration,
         env: &mut Environment,
     ) -> OpId {
@@ -308,7 +318,7 @@ impl Clients {
             key: self.name(key),
             level: Some(level),
             context,
-            consistency: self.consistency,
+            consistency: Some(consistency),
             attempt: None,
         };
         self.ask_one(session, host, id, operation, timeout, env)

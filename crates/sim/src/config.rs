@@ -115,34 +115,38 @@ impl Levels {
         }
     }
 
-    /// By how many replicas every read overlaps every write, and every write every other, less the one that is
-    /// needed. Negative where they need not overlap at all.
+    /// By how many replicas every read overlaps every write, and by how many every write every other, less the one that
+    /// is needed. Negative where they need not overlap at all.
     ///
     /// R + W > N lets a read meet each acknowledged write; W + W > N lets a blind write find the newest acknowledged
-    /// one and mint above it. Without both, reads may be stale and clocks decide. What is above the need may be lost:
-    /// so many disks.
-    pub(crate) fn spare_overlap(self, replication: u8) -> i32 {
+    /// one and mint above it. Without both, reads may be stale and clocks decide.
+    fn spare_overlaps(self, replication: u8) -> (i32, i32) {
         let (all, count) = (i32::from(replication), |level| Self::count(level, replication));
         let (read, write) = (count(self.read), count(self.write));
-        (read + write).min(write + write) - all - 1
+        (read + write - all - 1, write + write - all - 1)
     }
 
-    /// How many disks may be lost, or set back, so that still no acknowledged write is.
+    /// How many nodes at a time may lack what their disks have lost, or what came after an old copy of them, so that still no
+    /// acknowledged write is lost, and no read misses one that must not.
     ///
-    /// A node that knows what happened is in doubt and answers no reads. Then each write that was acknowledged is known to W less
-    /// so many of the others, which every read of enough of them meets. But it takes writes, and cannot tell their coordinators which version
-    /// is the newest; by as much writes must overlap each other beyond their need. One that does not know answers reads too.
-    pub(crate) fn losable_disks(self, replication: u8) -> LosableDisks {
-        let write = Self::count(self.write, replication);
-        let unknown = self.spare_overlap(replication).max(0) as u32;
-        let known =
-            if unknown > 0 || self.are_strict(replication) { 2 * write - i32::from(replication) - 1 } else { 0 };
-        LosableDisks { known: known.max(0) as u32, unknown }
+    /// One of the W replicas of a write must be left to pull from. A node that knows what happened is in doubt and answers
+    /// no reads; so reads still meet each write, in one of the others. But it takes writes, and a coordinator that has not heard of
+    /// its doubt takes its word on which version is the newest: where one version wins, writes must overlap each other in so many
+    /// more. A node that does not know answers reads too, and reads must overlap writes in so many more.
+    pub(crate) fn losable_disks(self, replication: u8, mode: Mode) -> LosableDisks {
+        let (reads_meet, writes_meet) = self.spare_overlaps(replication);
+        let survive = Self::count(self.write, replication) - 1;
+        let are_strict = self.are_strict(replication, mode);
+        let known = if are_strict && mode == Mode::Lww { survive.min(writes_meet) } else { survive };
+        let unknown = if are_strict { known.min(reads_meet) } else { known };
+        LosableDisks { known: known as u32, unknown: unknown as u32 }
     }
 
-    /// Whether no read may be stale.
-    pub(crate) fn are_strict(self, replication: u8) -> bool {
-        self.spare_overlap(replication) >= 0
+    /// Whether no read may be stale: every read meets every acknowledged write, and, where one version wins, every write
+    /// does too.
+    pub(crate) fn are_strict(self, replication: u8, mode: Mode) -> bool {
+        let (reads_meet, writes_meet) = self.spare_overlaps(replication);
+        reads_meet >= 0 && (mode == Mode::Causal || writes_meet >= 0)
     }
 }
 
@@ -155,7 +159,6 @@ impl SimConfig {
         let levels = draw_levels(&mut random);
         let clocks =
             Clocks { max_skew_ms: [0, 50, 400][random.index(3)], max_jump_ms: [0, 0, 500, 20_000][random.index(4)] };
-        let disks = levels.losable_disks(replication);
         let mut config = Self {
             seed,
             nodes,
@@ -176,7 +179,7 @@ impl SimConfig {
             rough_start: random.permille(250),
             engine: draw_engine(&mut random),
             slow_disks: random.permille(250),
-            faults: FaultRates::swarm(&mut random, disks),
+            faults: FaultRates::swarm(&mut random),
             only_faults: None,
             scenario: None,
             sabotage: None,
@@ -187,7 +190,9 @@ impl SimConfig {
             config.clients = 16 + random.index(25);
         }
         // Drawn last, so that the rest of each seed stays as it was.
-        if random.permille(350) { config.with_mode(Mode::Causal) } else { config }
+        let mode = if random.permille(350) { Mode::Causal } else { Mode::Lww };
+        let consistency = if random.permille(300) { Consistency::Sloppy } else { Consistency::Strict };
+        config.with_mode(mode).with_consistency(consistency)
     }
 
     /// The same run with another number of nodes; the replication factor shrinks with them if it must.
@@ -199,30 +204,39 @@ impl SimConfig {
     /// The same run with other numbers of nodes and replicas. Fewer replicas can spare fewer disks.
     #[must_use]
     pub fn with_replication(self, replication: u8, nodes: usize) -> Self {
-        let mut config = Self { nodes, replication, ..self };
-        let LosableDisks { known, unknown } = config.levels.losable_disks(replication);
-        config.faults.losable_disks.known = config.faults.losable_disks.known.min(known);
-        config.faults.losable_disks.unknown = config.faults.losable_disks.unknown.min(unknown);
-        config
+        Self { nodes, replication, ..self }.with_disks_that_can_be_spared()
     }
 
     /// The same run with other levels.
     #[must_use]
     pub fn with_levels(self, levels: Levels) -> Self {
-        let (replication, nodes) = (self.replication, self.nodes);
-        Self { levels, ..self }.with_replication(replication, nodes)
+        Self { levels, ..self }.with_disks_that_can_be_spared()
     }
 
     /// The same run in a keyspace of another mode. One that keeps siblings is created when the cluster has been founded.
     #[must_use]
     pub fn with_mode(self, mode: Mode) -> Self {
         let rough_start = self.rough_start && mode == Mode::Lww;
-        let mut config = Self { mode, rough_start, ..self };
-        if mode == Mode::Causal {
-            // Siblings on a node in doubt are seen by nobody, and so made an end of by nobody.
-            config.faults.losable_disks = LosableDisks { known: 0, unknown: 0 };
-        }
-        config
+        Self { mode, rough_start, ..self }.with_disks_that_can_be_spared()
+    }
+
+    /// The same run with clients that insist on replicas, or do not.
+    #[must_use]
+    pub fn with_consistency(self, consistency: Consistency) -> Self {
+        Self { consistency, ..self }.with_disks_that_can_be_spared()
+    }
+
+    /// No more disks are lost than can be spared. With stand-ins none can: a lost disk takes with it what its node kept for
+    /// others, which may be all that there is of an acknowledged write, and no replica knows that.
+    fn with_disks_that_can_be_spared(mut self) -> Self {
+        let LosableDisks { known, unknown } = match self.consistency {
+            Consistency::Strict => self.levels.losable_disks(self.replication, self.mode),
+            Consistency::Sloppy => LosableDisks::NONE,
+        };
+        let LosableDisks { known: most_known, unknown: most_unknown } = self.faults.losable_disks;
+        self.faults.losable_disks =
+            LosableDisks { known: known.min(most_known), unknown: unknown.min(most_unknown) };
+        self
     }
 
     /// The keyspace that clients use.
@@ -243,25 +257,17 @@ impl SimConfig {
         if self.writes_long_values() { 512 } else { 64 }
     }
 
-    /// Whether no read may be stale.
+    /// Whether no read may be stale, in the time of faults too. Stand-ins are outside of what levels promise.
     pub(crate) fn is_strict(&self) -> bool {
-        match self.mode {
-            Mode::Lww => self.levels.are_strict(self.replication),
-            Mode::Causal => self.reads_meet_writes(),
-        }
-    }
-
-    /// Whether every read meets every acknowledged write. Where siblings are kept that is enough: no write has to find
-    /// out which was the newest.
-    pub(crate) fn reads_meet_writes(&self) -> bool {
-        let count = |level| Levels::count(level, self.replication);
-        count(self.levels.read) + count(self.levels.write) > i32::from(self.replication)
+        self.consistency == Consistency::Strict && self.levels.are_strict(self.replication, self.mode)
     }
 
     /// One replica that answers from what is durable is a linearizable register, unless its values expire. Several are
-    /// not: until reads repair, an open write may be seen by one read and not by the next.
+    /// not: a write that finds a newer version mints again above it, and if a read has seen it under its first version,
+    /// it takes effect twice.
     pub(crate) fn judges_linearizability(&self) -> bool {
-        self.mode == Mode::Lww && self.replication == 1 && self.mix.expiring_put == 0
+        let is_one_replica = self.replication == 1 && self.consistency == Consistency::Strict;
+        self.mode == Mode::Lww && is_one_replica && self.mix.expiring_put == 0
     }
 
     pub(crate) fn check(&self) {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use kvorum_lsm::disk::sim::SimDisk;
 use kvorum_lsm::{Batch, Durability};
 use kvorum_node::control::SavedState;
-use kvorum_node::{ControlInput, LogSeq, Record, StoreError, StoredKey};
+use kvorum_node::{ControlInput, HINTS_KEYSPACE, LogSeq, Record, StoreError, StoredKey};
 use kvorum_vclock::Timestamp;
 
 use crate::config::SimConfig;
@@ -30,6 +30,8 @@ pub(crate) struct Disk {
     pub(crate) state: SavedState,
     pub(crate) ceiling: Timestamp,
     pub(crate) in_doubt: Option<Arc<str>>,
+    /// What of the node's data is missing until it has been pulled.
+    lack: Option<Lack>,
     /// The id of the store that belongs to this node, and the one that the store itself carries, if there is one.
     store_id: u64,
     marker: Option<u64>,
@@ -43,6 +45,15 @@ pub(crate) struct Disk {
     slow: u32,
     full: u32,
     backups: BTreeMap<u32, Backup>,
+}
+
+/// Why a disk lacks something that its node had acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lack {
+    /// It was lost, and its node knows that.
+    Lost,
+    /// It was set back to an old copy, which its node may not find out.
+    SetBack,
 }
 
 /// A copy of a disk.
@@ -107,6 +118,7 @@ impl Disk {
             state,
             ceiling: Timestamp::MIN,
             in_doubt: None,
+            lack: None,
             store_id: 0,
             marker: None,
             store: Store::new(config, host),
@@ -122,15 +134,23 @@ impl Disk {
     }
 
     /// A process starts: counts that, and looks whether the store is the one that belongs to the node, as the real shell
-    /// does. `new_id` is for one that is new.
-    pub(crate) fn begin_boot(&mut self, new_id: u64) {
+    /// does. `new_id` is for one that is new. Whether the node is in doubt for that from now on.
+    pub(crate) fn begin_boot(&mut self, new_id: u64) -> bool {
         self.boot += 1;
-        if self.marker != Some(self.store_id) {
-            (self.store_id, self.marker) = (new_id, Some(new_id));
-            if self.state.layout.is_some() && self.in_doubt.is_none() {
-                self.in_doubt = Some("its store is gone".into());
-            }
+        if self.marker == Some(self.store_id) {
+            return false;
         }
+        (self.store_id, self.marker) = (new_id, Some(new_id));
+        let doubts = self.state.layout.is_some() && self.in_doubt.is_none();
+        if doubts {
+            self.in_doubt = Some("its store is gone".into());
+        }
+        doubts
+    }
+
+    /// What is missing and was not pulled yet, as far as the disk tells.
+    pub(crate) fn lack(&self) -> Option<Lack> {
+        self.lack
     }
 
     /// Queues a record for the log, or the removal of what is stored.
@@ -198,7 +218,12 @@ impl Disk {
         let (mut batches, mut last) = (Vec::new(), None);
         for Append { shard, key, record, .. } in self.log.pending.iter().take(count) {
             self.stored += 1;
-            if self.sabotage == Some(Sabotage::ForgottenRecords) && self.stored.is_multiple_of(10) {
+            let is_forgotten = match self.sabotage {
+                Some(Sabotage::ForgottenRecords) => self.stored.is_multiple_of(10),
+                Some(Sabotage::HintsForgotten) => key.keyspace() == HINTS_KEYSPACE,
+                _ => false,
+            };
+            if is_forgotten {
                 continue;
             }
             if last.replace(*shard) != Some(*shard) {
@@ -257,6 +282,9 @@ impl Disk {
                 ControlInput::CeilingSaved(ceiling)
             }
             File::Identity { boot, in_doubt } => {
+                if self.in_doubt.is_some() && in_doubt.is_none() {
+                    self.lack = None; // It has pulled.
+                }
                 (self.boot, self.in_doubt) = (self.boot.max(boot), in_doubt);
                 ControlInput::IdentitySaved(Ok(()))
             }
@@ -292,6 +320,10 @@ impl Disk {
         self.ceiling = Timestamp::MIN;
         self.marker = None;
         self.store.lose();
+        if self.state.layout.is_some() {
+            // Who had none held nothing for anybody.
+            self.lack = Some(Lack::Lost);
+        }
     }
 
     /// Copies all that is durable, and of the rest what a loss of power would leave.
@@ -309,6 +341,7 @@ impl Disk {
         (self.boot, self.state, self.ceiling) = (boot, state, ceiling);
         (self.in_doubt, self.store_id, self.marker) = (in_doubt, store_id, marker);
         self.store.restore(medium);
+        self.lack = Some(Lack::SetBack);
     }
 
     /// The process is gone. The group that was on its way may have reached the disk all the same, whole or in part, and so

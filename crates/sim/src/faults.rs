@@ -87,9 +87,9 @@ pub struct FaultRates {
     pub failed_sync: u16,
     /// The engine cannot write something.
     pub failed_write: u16,
-    /// A disk is lost, or an old copy of it restored.
+    /// A disk is lost, or an old copy of it restored, if that can be spared.
     pub lost_disk: u16,
-    /// How many disks may be lost or restored in all: nothing brings data back yet.
+    /// How many nodes at a time may lack what their disks have lost.
     pub losable_disks: LosableDisks,
     /// Of a thousand saves of a state file, so many fail.
     pub failed_saves_permille: u16,
@@ -99,13 +99,21 @@ pub struct FaultRates {
     pub lost_clients_permille: u16,
 }
 
-/// How many disks may be lost or set back in a run.
+/// How many nodes at a time may lack what their disks have lost, until they have pulled it from others: a disk is lost or set back
+/// only if they are no more then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LosableDisks {
     /// In all. The node of a lost disk knows that.
     pub known: u32,
     /// Of these so many may be set back: whether an old copy is found out depends on what peers remember, and no peer may remember enough.
     pub unknown: u32,
+}
+
+impl LosableDisks {
+    /// No disk is lost.
+    pub const NONE: Self = Self { known: 0, unknown: 0 };
+    /// As many as nodes can spare.
+    pub(crate) const ALL: Self = Self { known: u32::MAX, unknown: u32::MAX };
 }
 
 impl FaultRates {
@@ -125,7 +133,7 @@ impl FaultRates {
         failed_sync: 0,
         failed_write: 0,
         lost_disk: 0,
-        losable_disks: LosableDisks { known: 0, unknown: 0 },
+        losable_disks: LosableDisks::NONE,
         failed_saves_permille: 0,
         failed_loads_permille: 0,
         lost_clients_permille: 0,
@@ -143,7 +151,7 @@ impl FaultRates {
     };
 
     /// Some kinds not at all, others seldom or often.
-    pub(crate) fn swarm(random: &mut Random, losable_disks: LosableDisks) -> Self {
+    pub(crate) fn swarm(random: &mut Random) -> Self {
         let mut weight = |most: u64| if random.permille(500) { 0 } else { 1 + random.below(most) as u16 };
         Self {
             crash: weight(60),
@@ -158,9 +166,8 @@ impl FaultRates {
             full_disk: weight(20),
             failed_sync: weight(20),
             failed_write: weight(20),
-            // Where quorums can spare some.
-            lost_disk: if losable_disks.known > 0 { 20 } else { 0 },
-            losable_disks,
+            lost_disk: 20,
+            losable_disks: LosableDisks::ALL,
             failed_saves_permille: weight(80),
             failed_loads_permille: weight(30),
             lost_clients_permille: weight(40),
@@ -204,22 +211,14 @@ pub(crate) fn schedule(config: &SimConfig, random: &mut Random, from: Duration, 
         (Kind::FailedWrite, rates.failed_write),
         (Kind::LostDisk, if rates.losable_disks.known > 0 { rates.lost_disk } else { 0 }),
     ];
-    let (mut schedule, mut at, mut lost, mut restored) = (Vec::new(), from, 0, 0);
+    let (mut schedule, mut at) = (Vec::new(), from);
     let mean = rates.mean_gap.as_micros() as u64;
     for id in 0.. {
         at += random.micros(0, 2 * mean);
         let Some(kind) = random.weighted(&kinds).filter(|_| at < until) else { break };
         let (fault, lasts) = draw(kind, config, until - at, random);
-        let LosableDisks { known, unknown } = rates.losable_disks;
-        let (loses, restores) = (matches!(fault, Fault::LostDisk(_)), matches!(fault, Fault::RestoredDisk(_)));
-        let is_spared = match (loses, restores) {
-            (true, _) => lost + restored < known,
-            (_, true) => lost + restored < known && restored < unknown,
-            _ => true,
-        };
-        if is_spared {
-            lost += u32::from(loses);
-            restored += u32::from(restores);
+        // Whether a disk can be spared is seen when the moment has come.
+        if rates.losable_disks.unknown > 0 || !matches!(fault, Fault::RestoredDisk(_)) {
             schedule.push(Trouble { id, at, lasts, fault });
         }
     }

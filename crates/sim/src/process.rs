@@ -12,7 +12,7 @@ use std::sync::Arc;
 use kvorum_gossip as gossip;
 use kvorum_node::control::Founding;
 use kvorum_node::{
-    ActorId, Address, ClientRef, Control, ControlConfig, ControlEffect, ControlInput, Effect, EpochPhase, Input,
+    ActorId, Address, ClientRef, Consistency, Control, ControlConfig, ControlEffect, ControlInput, Effect, EpochPhase, Input,
     Limits, MemberMeta, Message, NodeId, Now, Operation, PeerShard, Request, Shard, ShardConfig, ShardIndex, View,
     partition_of_message, partition_of_request,
 };
@@ -64,7 +64,7 @@ pub(crate) struct Process {
 impl Process {
     /// Starts with what the disk holds; its store is open.
     pub(crate) fn start(settings: &Settings, disk: &mut Disk, env: &mut Environment) -> Self {
-        disk.begin_boot(env.identities.next());
+        env.stats.doubts += u64::from(disk.begin_boot(env.identities.next()));
         let fresh = ActorId(env.identities.next());
         let actor = if env.sabotage == Some(Sabotage::SameActor) { ActorId(settings.id.0) } else { fresh };
         let name: Arc<str> = format!("n{}", settings.host).into();
@@ -149,6 +149,12 @@ impl Process {
         self.control.is_ready()
     }
 
+    /// How many hints it says that it keeps for others.
+    pub(crate) fn hints(&self) -> u64 {
+        let (queues, _) = self.control.hints();
+        queues.iter().map(|queue| queue.count).sum()
+    }
+
     /// Of each shard: operations in flight, and keys in its overlay.
     pub(crate) fn unfinished(&self) -> impl Iterator<Item = (usize, usize)> {
         self.shards.iter().map(|shard| (shard.operations(), shard.overlaid_keys()))
@@ -178,6 +184,14 @@ impl Process {
             && let Operation::Put { level, .. } | Operation::Delete { level, .. } = &mut request.operation
         {
             *level = Some(Level::One);
+        }
+        if env.sabotage == Some(Sabotage::StrictIgnored)
+            && !env.is_calm
+            && let Operation::Get { consistency, .. }
+            | Operation::Put { consistency, .. }
+            | Operation::Delete { consistency, .. } = &mut request.operation
+        {
+            *consistency = Some(Consistency::Sloppy);
         }
         let shard = self.shard_of(partition_of_request(&request, self.shards[0].view())).unwrap_or(0);
         self.turn(shard, Input::Client { from, request }, disk, env);

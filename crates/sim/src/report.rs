@@ -71,8 +71,12 @@ pub struct Stats {
     pub lost_disks: u64,
     /// Disks that were set back to an old copy.
     pub restored_disks: u64,
-    /// Nodes that were in doubt when the faults had ended.
-    pub in_doubt: u64,
+    /// How often a node came to be in doubt.
+    pub doubts: u64,
+    /// How often a doubt ended because the node had pulled what it lacked.
+    pub pulled: u64,
+    /// Hints that nodes kept for others when the faults had ended.
+    pub hints: u64,
     /// Entries of contexts that nodes pruned.
     pub pruned: u64,
     /// The most entries that the context of a written record had.
@@ -115,7 +119,9 @@ impl Stats {
             clock_jumps,
             lost_disks,
             restored_disks,
-            in_doubt,
+            doubts,
+            pulled,
+            hints,
             pruned,
             context_entries,
             shown_again,
@@ -149,7 +155,9 @@ impl Stats {
         self.clock_jumps += clock_jumps;
         self.lost_disks += lost_disks;
         self.restored_disks += restored_disks;
-        self.in_doubt += in_doubt;
+        self.doubts += doubts;
+        self.pulled += pulled;
+        self.hints += hints;
         self.pruned += pruned;
         self.context_entries = self.context_entries.max(*context_entries);
         self.shown_again += shown_again;
@@ -187,8 +195,15 @@ impl fmt::Display for Stats {
         )?;
         write!(
             f,
-            "disks     {} saves, {} loads and {} logs failed, {} disks lost, {} set back, {} nodes in doubt",
-            self.failed_saves, self.failed_loads, self.failed_logs, self.lost_disks, self.restored_disks, self.in_doubt
+            "disks     {} saves, {} loads and {} logs failed, {} disks lost, {} set back, {} doubts, {} ended by pulling; {} hints",
+            self.failed_saves,
+            self.failed_loads,
+            self.failed_logs,
+            self.lost_disks,
+            self.restored_disks,
+            self.doubts,
+            self.pulled,
+            self.hints
         )?;
         if self.context_entries > 0 {
             write!(
@@ -220,6 +235,8 @@ pub struct Report {
     pub history: History<Arc<str>>,
     /// The node that each operation of the history was asked of first.
     pub asked: Vec<usize>,
+    /// The replicas of each key, as the layout has them.
+    pub replicas: BTreeMap<Arc<str>, Vec<usize>>,
     /// What was found wrong.
     pub violations: Vec<Violation>,
 }

@@ -35,6 +35,14 @@ pub enum Sabotage {
     ClockUnchecked,
     /// Nodes are not told that others are in doubt.
     DoubtHidden,
+    /// The store keeps no hints, and says that it does.
+    HintsForgotten,
+    /// What a strict read sends to replicas that are behind does not arrive, and the read is told that it did.
+    RepairSkipped,
+    /// A node in doubt is told that it has pulled everything as soon as it begins.
+    PullSkipped,
+    /// Nodes are handed requests of clients that insist on replicas as if they did not.
+    StrictIgnored,
     /// Nodes are not told of the narrow limits that they are held to.
     Unlimited,
 }

@@ -79,6 +79,27 @@ pub enum Violation {
         /// The partition.
         partition: u16,
     },
+    /// A node still kept hints for others, long after all of them were there to take them.
+    Undelivered {
+        /// The node.
+        node: usize,
+        /// How many it said that it kept.
+        told: u64,
+        /// How many rows of hints its store held.
+        rows: usize,
+    },
+    /// A node was still in doubt, long after all others were there to pull from.
+    StillInDoubt {
+        /// The node.
+        node: usize,
+    },
+    /// After all hints had been delivered, a replica did not hold an acknowledged write, or what replaced it.
+    NotHandedOver {
+        /// The replica.
+        node: usize,
+        /// The write.
+        write: Operation<Arc<str>>,
+    },
     /// A client did not come to an end with what it had begun.
     Restless,
     /// When all was quiet, a shard still held operations, or records that it took for not yet durable.
@@ -109,6 +130,8 @@ impl Violation {
             Self::Tenure(_) => "tenure",
             Self::NotReady { .. } | Self::Unreadable { .. } | Self::Unwritable { .. } => "liveness",
             Self::Unscannable { .. } | Self::Restless | Self::Unfinished { .. } => "liveness",
+            Self::Undelivered { .. } | Self::StillInDoubt { .. } => "liveness",
+            Self::NotHandedOver { .. } => "handoff",
         }
     }
 
@@ -122,6 +145,7 @@ impl Violation {
             Self::NotLinearizable { stuck, around } => {
                 around.iter().chain([stuck]).map(|operation| operation.id).collect()
             }
+            Self::NotHandedOver { write, .. } => vec![write.id],
             _ => Vec::new(),
         }
     }
@@ -157,6 +181,13 @@ impl fmt::Display for Violation {
             Self::Unscannable { node, partition } => {
                 write!(f, "partition {partition} could not be scanned through n{node} after the faults had ended")
             }
+            Self::Undelivered { node, told, rows } => {
+                write!(f, "n{node} still keeps {told} hints, {rows} rows of them, long after the faults had ended")
+            }
+            Self::StillInDoubt { node } => write!(f, "n{node} is still in doubt, long after the faults had ended"),
+            Self::NotHandedOver { node, write } => {
+                write!(f, "n{node} lacks what was acknowledged, when all hints are delivered: {write}")
+            }
             Self::Restless => f.write_str("a client still asks on, long after the faults had ended"),
             Self::Unfinished { node, shard, operations, overlaid } => {
                 write!(
@@ -177,9 +208,9 @@ pub(crate) fn judge(
     stats: &mut Stats,
     violations: &mut Vec<Violation>,
 ) {
-    // Where reads and writes overlap, every read knows each acknowledged version; where they need not, only the last
-    // reads do, which ask all replicas. Where two writes need not overlap, no coordinator can know what was
-    // acknowledged, and clocks order blind writes.
+    // Where reads and writes overlap, every read knows each acknowledged version; where they need not, or stand-ins count,
+    // only the last reads do, which ask all replicas. Where two writes need not overlap, no coordinator can know what
+    // was acknowledged, and clocks order blind writes.
     let strict = config.is_strict();
     if config.mode == Mode::Causal {
         let judged = |read: &Operation<Arc<str>>| strict || read.invoked >= calm;

@@ -6,6 +6,7 @@ mod heal;
 mod trouble;
 
 use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kvorum_node::control::{Founding, SavedState};
@@ -37,6 +38,8 @@ pub struct World {
     hosts: Vec<Host>,
     clients: Clients,
     schedule: Vec<Trouble>,
+    /// The troubles under way that would have cost more than can be spared, and so cost nothing.
+    spared: BTreeSet<u32>,
     violations: Vec<Violation>,
 }
 
@@ -82,7 +85,7 @@ impl World {
         };
         let hosts = (0..config.nodes).map(host).collect();
         let clients = Clients::new(&config, partitions);
-        Self { config, env, hosts, clients, schedule: Vec::new(), violations: Vec::new() }
+        Self { config, env, hosts, clients, schedule: Vec::new(), spared: BTreeSet::new(), violations: Vec::new() }
     }
 
     /// Lives through the whole run. Should it panic, the seed is told.
@@ -98,6 +101,7 @@ impl World {
         self.live_through_faults();
         let calm = self.heal();
         self.hear_engines();
+        let replicas = self.replicas();
         let Environment { watch, stats, .. } = &mut self.env;
         judge(&self.config, self.clients.history(), watch, calm, stats, &mut self.violations);
         Report {
@@ -108,9 +112,21 @@ impl World {
             trace_lines: self.env.trace.lines(),
             schedule: self.schedule,
             asked: self.clients.asked().to_vec(),
+            replicas,
             history: self.clients.into_history(),
             violations: self.violations,
         }
+    }
+
+    /// The replicas of each key, if anybody knows.
+    fn replicas(&self) -> BTreeMap<Arc<str>, Vec<HostIndex>> {
+        let mut processes = self.hosts.iter().filter_map(|host| host.process.as_ref());
+        let Some(view) = processes.find(|process| process.is_ready()).map(Process::view) else { return BTreeMap::new() };
+        let hosts = |name: &Arc<str>| {
+            let partition = view.partition_of(name.as_bytes())?;
+            Some(view.replicas(partition).map(|replica| self.env.host_of(replica.id)).collect())
+        };
+        self.clients.keys().iter().filter_map(|name| Some((Arc::clone(name), hosts(name)?))).collect()
     }
 
     /// Where siblings are kept, an operator creates a keyspace for them, and every node gets to know it.

@@ -4,7 +4,7 @@ use kvorum_history::{OpId, Outcome, Version};
 use kvorum_node::{ActorId, Failure, FailureKind, Mode, Record, Replicas, Response};
 
 use crate::workload::operation_of;
-use kvorum_vclock::Dot;
+use kvorum_vclock::{Dot, Timestamp};
 
 /// What a read found, and as which version where there is one.
 pub(super) fn outcome_of(record: Option<&Record>, as_of_ms: u64, mode: Mode) -> (Outcome, Option<Version>) {
@@ -45,6 +45,12 @@ pub(super) fn outcome_of_write(response: &Response, wanted: u8) -> Outcome {
 /// Versions are ordered as records are: by timestamp, then by actor.
 fn version_of(dot: Dot<ActorId>) -> Version {
     Version(u128::from(dot.time.to_bits()) << 64 | u128::from(dot.actor.0))
+}
+
+/// Whether a replica that holds this record knows of a version: holds it, or what replaced it.
+pub(crate) fn knows(record: &Record, version: Version) -> bool {
+    let (time, actor) = (Timestamp::from_bits((version.0 >> 64) as u64), ActorId(version.0 as u64));
+    if record.is_causal() { record.context().get(&actor.0) >= time } else { record.dot() >= Dot { time, actor } }
 }
 
 pub(super) fn check_replicas(replicas: Replicas, wanted: u8) {

@@ -7,7 +7,8 @@ use std::io::ErrorKind;
 use bytes::Bytes;
 use kvorum_lsm::disk::sim::{Operation, SimDisk};
 use kvorum_lsm::{Batch, Db, Durability, Error, Metrics, Options, Runner, Ticket};
-use kvorum_node::{KeyRange, Page, Record, StoreError, StoredKey, row_weight};
+use kvorum_node::{KeyRange, KeyspaceId, Page, Record, StoreError, StoredKey, row_weight};
+use kvorum_ring::PartitionId;
 
 use crate::config::SimConfig;
 use crate::event::HostIndex;
@@ -138,6 +139,13 @@ impl Store {
             page.rows.push((key, record));
         }
         Ok(page)
+    }
+
+    /// How many rows it holds in a keyspace.
+    pub(crate) fn count_rows(&mut self, keyspace: KeyspaceId, partitions: u32) -> usize {
+        let ranges = (0..partitions as u16).map(|partition| KeyRange::of_partition(keyspace, PartitionId(partition), &[], None));
+        // What cannot be read is for others to complain of.
+        ranges.map(|range| self.scan(&range, u32::MAX).map_or(0, |page| page.rows.len())).sum()
     }
 
     fn record(&mut self, key: &[u8], value: &[u8]) -> Result<Record, StoreError> {

@@ -5,9 +5,10 @@ use core::time::Duration;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use kvorum_node::control::{DoubtEnd, Note};
 use kvorum_node::{
-    ControlEffect, ControlInput, Effect, Fitness, HINTS_KEYSPACE, Input, KeyRange, Page, PeerShard, Record, Report,
-    ShardIndex, StoreError, StoredKey, View, ViewMember,
+    ControlEffect, ControlInput, Effect, Fitness, HINTS_KEYSPACE, Input, KeyRange, Lane, Message, Page, PeerShard,
+    PullProgress, Record, Report, ShardIndex, StoreError, StoredKey, View, ViewMember,
 };
 
 use super::Process;
@@ -31,6 +32,16 @@ impl Process {
             env.trace.record(env.now, format_args!("n{}.{shard} -> {effect:?}", self.host));
             match effect {
                 Effect::Reply { to, response } => env.reply(to, response),
+                // Hints are delivered on another lane.
+                Effect::Send {
+                    to,
+                    lane: Lane::Requests,
+                    tag,
+                    message: Message::Write { op, record, minted: None, stand_in_for: None, .. },
+                } if env.sabotage == Some(Sabotage::RepairSkipped) => {
+                    let message = Message::WriteReply { op, newest: record.dot() };
+                    inputs.push_back(Input::Peer { from: to, tag, message });
+                }
                 Effect::Send { to, lane: _, tag, message } => {
                     let from = PeerShard { node: env.id(self.host), shard: ShardIndex(shard as u16) };
                     if !env.send(from, to, tag, &message) && message.is_request() {
@@ -68,9 +79,13 @@ impl Process {
                     }
                     Some(delay) => env.local(self.host, delay, Local::Scan { shard, op, range, limit_bytes }),
                 },
-                Effect::Report(report) => {
-                    if let Report::Pruned { entries } = report {
-                        env.stats.pruned += entries as u64;
+                Effect::Report(mut report) => {
+                    match &mut report {
+                        Report::Pruned { entries } => env.stats.pruned += *entries as u64,
+                        Report::Pull { progress, .. } if env.sabotage == Some(Sabotage::PullSkipped) => {
+                            *progress = PullProgress { pulled: progress.of, ..*progress };
+                        }
+                        _ => {}
                     }
                     env.local(self.host, self.hop, Local::Control(ControlInput::Reported(report)));
                 }
@@ -130,6 +145,8 @@ impl Process {
                 }
                 // Every node keeps its identity here, whatever else it loses.
                 ControlEffect::TakeOver { .. } => {}
+                ControlEffect::Note(Note::InDoubt { .. }) => env.stats.doubts += 1,
+                ControlEffect::Note(Note::DoubtEnded { how: DoubtEnd::Pulled }) => env.stats.pulled += 1,
                 // No client of the simulation changes keyspaces.
                 ControlEffect::CatalogChanged { .. } | ControlEffect::Note(_) => {}
             }

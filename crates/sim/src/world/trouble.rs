@@ -2,6 +2,7 @@
 //! when was drawn by `faults`.
 
 use super::{Host, World};
+use crate::disk::Lack;
 use crate::disk::store::Death;
 use crate::event::{Event, HostIndex};
 use crate::faults::{Fault, Trouble};
@@ -37,11 +38,12 @@ impl World {
             Fault::FullDisk(host) => self.hosts[host].disk.set_full(true),
             Fault::FailedSync(host) => self.hosts[host].disk.store.fail_sync(),
             Fault::FailedWrite(host) => self.hosts[host].disk.store.fail_write(),
-            Fault::LostDisk(host) => {
+            Fault::LostDisk(host) if self.can_spare(host, Lack::Lost) => {
                 self.take_down(host, Death::PowerLost);
                 self.env.stats.lost_disks += 1;
                 self.hosts[host].disk.lose();
             }
+            Fault::LostDisk(_) => drop(self.spared.insert(id)),
             Fault::RestoredDisk(host) => self.hosts[host].disk.back_up(id),
         }
     }
@@ -63,14 +65,29 @@ impl World {
                 self.hosts[host].disk.store.withdraw();
                 self.restart_if_failed(host);
             }
+            Fault::LostDisk(_) if self.spared.remove(&id) => {}
             Fault::LostDisk(host) => self.let_up(host),
-            Fault::RestoredDisk(host) => {
+            Fault::RestoredDisk(host) if self.can_spare(host, Lack::SetBack) => {
                 self.take_down(host, Death::PowerLost);
                 self.env.stats.restored_disks += 1;
                 self.hosts[host].disk.restore(id);
                 self.let_up(host);
             }
+            Fault::RestoredDisk(_) => {}
         }
+    }
+
+    /// Whether, with this one, not more disks than may lack something at a time.
+    fn can_spare(&self, host: HostIndex, lack: Lack) -> bool {
+        let lacks = |other: HostIndex| if other == host { Some(lack) } else { self.hosts[other].disk.lack() };
+        let lacking = (0..self.hosts.len()).filter_map(lacks);
+        let (mut known, mut unknown) = (0, 0);
+        for lack in lacking {
+            known += 1;
+            unknown += u32::from(lack == Lack::SetBack);
+        }
+        let most = self.config.faults.losable_disks;
+        known <= most.known && unknown <= most.unknown
     }
 
     /// Kills a process, and keeps it from starting until that is over.
