@@ -400,7 +400,8 @@ fn cluster_id(victim: &Victim) -> String {
 /// A request with the metadata of a peer, changed or completed; an empty value leaves one away.
 fn introduced<T>(message: T, changes: &[(&'static str, &str)]) -> Request<T> {
     let mut metadata = MetadataMap::new();
-    let usual = [("kvorum-protocol", "2"), ("kvorum-node", "deadbeef"), ("kvorum-shard", "0")];
+    let protocol = kvorum_wire::PEER_PROTOCOL.to_string();
+    let usual = [("kvorum-protocol", protocol.as_str()), ("kvorum-node", "deadbeef"), ("kvorum-shard", "0")];
     for (key, value) in usual.iter().chain(changes) {
         if value.is_empty() {
             metadata.remove(*key);

@@ -36,13 +36,14 @@ fn refused(output: &Output, code: i32, words: &str) {
 fn a_keyspace_is_used_through_any_node_as_soon_as_it_is_made_and_outlives_the_death_of_all() {
     let mut cluster = Cluster::start(3, &[]);
     let made = keyspace(&cluster, "n2", &["create", "sessions", "--ttl", "30m", "-w", "all"]);
-    let expected = r#"{"name":"sessions","id":2,"mode":"lww","replication":"3","read":null,"write":"all","min_read":1,"min_write":1,"ttl_ms":1800000}"#;
+    let expected = r#"{"name":"sessions","id":2,"mode":"lww","replication":"3","read":null,"write":"all","min_read":1,"min_write":1,"ttl_ms":1800000,"consistency":"sloppy"}"#;
     assert_eq!(made, json(expected));
     cluster.run("n3", &["-k", "sessions", "put", "user:1", "token"]);
     assert_eq!(cluster.run("n1", &["-k", "sessions", "get", "user:1"]), "token\n");
     assert_eq!(cluster.kvctl("n1", &["get", "user:1"]).status.code(), Some(1), "keyspaces share no keys");
 
-    keyspace(&cluster, "n3", &["create", "carts", "--mode", "causal"]);
+    let carts = keyspace(&cluster, "n3", &["create", "carts", "--mode", "causal", "--strict"]);
+    assert_eq!(carts["consistency"], "strict");
     cluster.run("n1", &["-k", "carts", "put", "ada", "milk"]);
     assert_eq!(cluster.run("n2", &["-k", "carts", "get", "ada"]), "milk\n");
 

@@ -54,6 +54,8 @@ pub(crate) fn config(settings: &Settings) -> Result<Config> {
             })?,
         },
         memory: parse(settings, "memory", |text| size(text).filter(|bytes| *bytes >= MIN_MEMORY))?,
+        hint_bytes: parse(settings, "hint-bytes", size)?,
+        hint_age: parse(settings, "hint-age", |text| humantime::parse_duration(text).ok())?,
         shards: parse(settings, "shards", |text| number(text).filter(|shards| (1..=256).contains(shards)))?,
     })
 }

@@ -42,7 +42,7 @@ pub(crate) enum Fallback {
 const ADDRESS: &str = "HOST:PORT, such as 127.0.0.1:7400";
 const WORD: &str = "a word of at most 255 bytes, without blanks, commas and equals signs";
 
-pub(crate) const SETTINGS: [Setting; 21] = [
+pub(crate) const SETTINGS: [Setting; 23] = [
     Setting {
         key: "name",
         kind: Kind::Text,
@@ -186,6 +186,22 @@ pub(crate) const SETTINGS: [Setting; 21] = [
         meaning: "The memory it may use, for memtables and caches together",
         allowed: "a size of at least 64MiB, such as 512MiB",
         fallback: Fallback::Machine("a quarter of the machine's memory", || Some(size(default_memory()))),
+    },
+    Setting {
+        key: "hint-bytes",
+        kind: Kind::TextOrNumber,
+        placeholder: "SIZE",
+        meaning: "How much is kept on disk for nodes that are away",
+        allowed: "a size, such as 256MiB",
+        fallback: Fallback::Value("1GiB"),
+    },
+    Setting {
+        key: "hint-age",
+        kind: Kind::Text,
+        placeholder: "DURATION",
+        meaning: "How long it is kept, unless the node stood in for one that is away",
+        allowed: "a duration, such as 30m or 3h",
+        fallback: Fallback::Value("3h"),
     },
     Setting {
         key: "shards",

@@ -37,6 +37,7 @@ pub use control::{Control, ControlConfig, ControlEffect, ControlInput, MemberMet
 pub use fitness::{Bar, ClockFault, Fitness, MAX_DRIFT};
 pub use id::{ActorId, ClusterId, EpochPhase, KeyspaceId, NodeId, PeerShard, Phase, ShardIndex};
 pub use key::{BadStoredKey, KeyRange, StoredKey};
+pub use kvorum_hints::Config as HintsConfig;
 pub use layout::{DEFAULT_PAIR_BYTES, Layout, LayoutError, LayoutMember, MemberIndex, PAIR_BYTES_RANGE};
 pub use message::{ControlBody, ControlMessage, Digest, Lane, Message, Rows, row_weight};
 pub use now::Now;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 pub use kvorum_node::{DEFAULT_PAIR_BYTES, PAIR_BYTES_RANGE};
 use kvorum_ring::{Partitions, Replication};
@@ -42,6 +43,10 @@ pub struct Config {
     pub founding: FoundingConfig,
     /// What memory it may use, in bytes: see [`Shares`](crate::memory::Shares).
     pub memory: u64,
+    /// How many bytes are kept for absent nodes, all shards together.
+    pub hint_bytes: u64,
+    /// How long they are kept, unless they stand in for a replica.
+    pub hint_age: Duration,
     /// Data shards, each on a thread of its own.
     pub shards: usize,
 }
@@ -57,6 +62,12 @@ pub struct FoundingConfig {
     pub replication: Replication,
     /// The largest key and value together, in bytes.
     pub pair_bytes: u32,
+}
+
+/// What is kept for absent nodes when nothing is configured.
+#[must_use]
+pub fn default_hints() -> kvorum_node::HintsConfig {
+    kvorum_node::HintsConfig::default()
 }
 
 /// K when none is configured: half the cores leave room for the log, the disks and the clients.

@@ -68,7 +68,18 @@ impl Sources {
             figures
                 .push(Figure::gauge("kvorum_memory_resident", "Memory of this process", bytes).of(FigureUnit::Bytes));
         }
-        let Figures { clock_refusals, clock_drifts, clock_offset_ms, in_doubt } = self.snapshot.borrow().figures;
+        let Figures {
+            clock_refusals,
+            clock_drifts,
+            clock_offset_ms,
+            in_doubt,
+            pulled,
+            to_pull,
+            hints,
+            hint_bytes,
+            owed_hints,
+            dropped_hints,
+        } = self.snapshot.borrow().figures;
         figures.extend([
             Figure::counter(
                 "kvorum_clock_refusals",
@@ -84,6 +95,25 @@ impl Sources {
                 "kvorum_in_doubt",
                 "Whether this node may have lost acknowledged writes, so that it answers no reads",
                 in_doubt.into(),
+            ),
+            Figure::gauge(
+                "kvorum_pulled_partitions",
+                "Of how many partitions this node has pulled what it may have lost, while it is in doubt",
+                pulled.into(),
+            ),
+            Figure::gauge("kvorum_partitions_to_pull", "Of how many partitions it must", to_pull.into()),
+            Figure::gauge("kvorum_hints", "Writes kept for nodes that are away", hints),
+            Figure::gauge("kvorum_hint", "Size of the writes kept for nodes that are away", hint_bytes)
+                .of(FigureUnit::Bytes),
+            Figure::gauge(
+                "kvorum_hints_owed",
+                "Writes kept in the place of a replica, which are never dropped",
+                owed_hints,
+            ),
+            Figure::counter(
+                "kvorum_hints_dropped",
+                "Writes for nodes that are away that were not kept, or not for so long: only comparing replicas finds them",
+                dropped_hints,
             ),
         ]);
         if let Some(offset_ms) = clock_offset_ms {

@@ -11,8 +11,8 @@ use std::time::Duration;
 use kvorum_gossip as gossip;
 use kvorum_node::control::{Figures, Founding, SavedState};
 use kvorum_node::{
-    ActorId, ClusterId, Control, ControlConfig, Input, MAX_DRIFT, MemberMeta, NodeId, Secret, Shard, ShardConfig,
-    ShardIndex, StoreError, View,
+    ActorId, ClusterId, Control, ControlConfig, HintsConfig, Input, Limits, MAX_DRIFT, MemberMeta, NodeId, Secret,
+    Shard, ShardConfig, ShardIndex, StoreError, View,
 };
 use kvorum_wire::v1;
 use tokio::net::TcpListener;
@@ -26,7 +26,7 @@ use v1::peer_server::PeerServer;
 use crate::accept::{Accepted, Connection, accept};
 use crate::admin_service::AdminService;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, default_hints};
 use crate::control_loop::{ControlEvent, ControlLoop, Snapshot};
 use crate::data_dir::{DataDir, DataDirError, FoundingIdentity, Identity};
 use crate::disk_pool::DiskPool;
@@ -292,6 +292,14 @@ async fn serve(
         warnings,
         stopped: stopped.clone(),
     };
+    let parts = config.shards.max(1) as u64;
+    let hints = default_hints();
+    let hints = HintsConfig {
+        bytes: config.hint_bytes / parts,
+        max_age: config.hint_age,
+        bytes_per_second: hints.bytes_per_second / parts,
+        ..hints
+    };
     let mut threads = Vec::new();
     for index in (0..).map(ShardIndex).take(config.shards) {
         let shard_config = ShardConfig {
@@ -301,7 +309,7 @@ async fn serve(
             clock_floor,
             max_drift_ms: millis(MAX_DRIFT),
             hedge_after: HEDGE_AFTER,
-            limits: memory.limits(config.shards),
+            limits: Limits { hints, ..memory.limits(config.shards) },
             seed: random()?,
         };
         let shard = Shard::new(shard_config, Arc::clone(&unpublished));

@@ -234,8 +234,7 @@ impl SimConfig {
             Consistency::Sloppy => LosableDisks::NONE,
         };
         let LosableDisks { known: most_known, unknown: most_unknown } = self.faults.losable_disks;
-        self.faults.losable_disks =
-            LosableDisks { known: known.min(most_known), unknown: unknown.min(most_unknown) };
+        self.faults.losable_disks = LosableDisks { known: known.min(most_known), unknown: unknown.min(most_unknown) };
         self
     }
 

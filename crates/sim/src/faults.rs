@@ -8,7 +8,6 @@ use crate::config::SimConfig;
 use crate::event::HostIndex;
 use crate::network::{Cut, HostSet, Weather};
 use crate::random::Random;
-use crate::scenario::Scenario;
 
 /// Something that goes wrong for a while.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -222,11 +221,15 @@ pub(crate) fn schedule(config: &SimConfig, random: &mut Random, from: Duration, 
             schedule.push(Trouble { id, at, lasts, fault });
         }
     }
-    if config.scenario == Some(Scenario::ClockBeyondTheBound) {
-        let (host, by_ms) = Scenario::RUNAWAY;
-        let (id, at) = (schedule.last().map_or(0, |last: &Trouble| last.id + 1), from + Duration::from_secs(1));
-        schedule.push(Trouble { id, at, lasts: until.saturating_sub(at), fault: Fault::ClockJump { host, by_ms } });
-    }
+    let particular = config.scenario.map(|scenario| scenario.troubles(config, until - from)).unwrap_or_default();
+    let next = schedule.last().map_or(0, |last: &Trouble| last.id + 1);
+    let particular = particular.into_iter().filter(|(after, ..)| from + *after < until);
+    schedule.extend((next..).zip(particular).map(|(id, (after, lasts, fault))| Trouble {
+        id,
+        at: from + after,
+        lasts,
+        fault,
+    }));
     if let Some(only) = &config.only_faults {
         schedule.retain(|trouble| only.contains(&trouble.id));
     }

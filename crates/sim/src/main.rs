@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::Parser;
-use kvorum_node::Mode;
+use kvorum_node::{Consistency, Mode};
 use kvorum_sim::{MOST_NODES, Report, Sabotage, Scenario, SimConfig, Stats, TraceSink, World, run, shrink};
 
 /// How many runs may go into making a bad one smaller.
@@ -49,6 +49,9 @@ struct Options {
     /// What becomes of concurrent versions: lww or causal
     #[arg(long, value_name = "MODE")]
     mode: Option<Mode>,
+    /// Whose answers count for clients: strict or sloppy, instead of what the seed draws
+    #[arg(long, value_name = "WHOSE", value_parser = parse_consistency)]
+    consistency: Option<Consistency>,
     /// How long faults go on, in virtual milliseconds
     #[arg(long, value_name = "T", value_parser = clap::value_parser!(u64).range(..=3_600_000))]
     ticks: Option<u64>,
@@ -78,6 +81,12 @@ fn parse_ids(text: &str) -> Result<Ids, String> {
     ids.map(Ids).map_err(|_| format!("`{text}` is no list of faults; write 3,17"))
 }
 
+fn parse_consistency(text: &str) -> Result<Consistency, String> {
+    let all = [Consistency::Strict, Consistency::Sloppy];
+    let named = all.into_iter().find(|consistency| consistency.to_string() == text);
+    named.ok_or_else(|| format!("`{text}` is neither strict nor sloppy"))
+}
+
 fn parse_range(text: &str) -> Result<Range<u64>, String> {
     let parsed = text.split_once("..").and_then(|(from, to)| Some(from.parse().ok()?..to.parse().ok()?));
     parsed
@@ -98,11 +107,15 @@ impl Options {
         if let Some(mode) = self.mode {
             config = config.with_mode(mode);
         }
-        config.ticks = self.ticks.unwrap_or(config.ticks);
         config.only_faults = self.only_faults.as_ref().map(|ids| ids.0.clone());
+        // Of a consistency a scenario may make more than it would of the one that is drawn.
+        if let Some(consistency) = self.consistency {
+            config = config.with_consistency(consistency);
+        }
         if let Some(scenario) = self.scenario {
             config = config.with_scenario(scenario);
         }
+        config.ticks = self.ticks.unwrap_or(config.ticks);
         config.sabotage = self.sabotage;
         config.traced = self.digest;
         config

@@ -12,9 +12,9 @@ use std::sync::Arc;
 use kvorum_gossip as gossip;
 use kvorum_node::control::Founding;
 use kvorum_node::{
-    ActorId, Address, ClientRef, Consistency, Control, ControlConfig, ControlEffect, ControlInput, Effect, EpochPhase, Input,
-    Limits, MemberMeta, Message, NodeId, Now, Operation, PeerShard, Request, Shard, ShardConfig, ShardIndex, View,
-    partition_of_message, partition_of_request,
+    ActorId, Address, ClientRef, Consistency, Control, ControlConfig, ControlEffect, ControlInput, Effect, EpochPhase,
+    Input, Limits, MemberMeta, Message, NodeId, Now, Operation, PeerShard, Request, Shard, ShardConfig, ShardIndex,
+    View, partition_of_message, partition_of_request,
 };
 use kvorum_quorum::Level;
 use kvorum_ring::PartitionId;

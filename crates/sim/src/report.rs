@@ -285,11 +285,15 @@ impl SimConfig {
             said = said.with_mode(self.mode);
             command.push_str(&format!(" --mode {}", self.mode));
         }
+        if self.consistency != said.consistency {
+            said = said.with_consistency(self.consistency);
+            command.push_str(&format!(" --consistency {}", self.consistency));
+        }
         if let Some(scenario) = self.scenario {
             said = said.with_scenario(scenario);
             command.push_str(&format!(" --scenario {}", scenario.name()));
         }
-        if self.ticks != drawn.ticks {
+        if self.ticks != said.ticks {
             command.push_str(&format!(" --ticks {}", self.ticks));
         }
         if let Some(only) = &self.only_faults {

@@ -3,6 +3,7 @@
 //! itself: those are drawn elsewhere.
 
 mod heal;
+mod settle;
 mod trouble;
 
 use core::time::Duration;
@@ -121,7 +122,9 @@ impl World {
     /// The replicas of each key, if anybody knows.
     fn replicas(&self) -> BTreeMap<Arc<str>, Vec<HostIndex>> {
         let mut processes = self.hosts.iter().filter_map(|host| host.process.as_ref());
-        let Some(view) = processes.find(|process| process.is_ready()).map(Process::view) else { return BTreeMap::new() };
+        let Some(view) = processes.find(|process| process.is_ready()).map(Process::view) else {
+            return BTreeMap::new();
+        };
         let hosts = |name: &Arc<str>| {
             let partition = view.partition_of(name.as_bytes())?;
             Some(view.replicas(partition).map(|replica| self.env.host_of(replica.id)).collect())

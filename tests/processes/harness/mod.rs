@@ -18,7 +18,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-pub(crate) use client::{block_on, client, wait_until_no_hints};
+pub(crate) use client::{
+    assert_equal_replicas, block_on, client, client_of, for_each, hints, scan_one, wait_until_no_hints,
+};
 pub(crate) use cluster::Cluster;
 pub(crate) use network::Network;
 pub(crate) use node::Node;

@@ -21,6 +21,8 @@ fn every_default_is_allowed_and_the_table_agrees_with_the_constants() {
     assert_eq!(config.founding.pair_bytes, kvorum_server::config::DEFAULT_PAIR_BYTES);
     assert_eq!(config.memory, kvorum_server::config::default_memory());
     assert_eq!(config.shards, kvorum_server::config::default_shards());
+    let hints = kvorum_server::config::default_hints();
+    assert_eq!((config.hint_bytes, config.hint_age), (hints.bytes, hints.max_age));
     let allowed = |key: &str| setting(key).allowed;
     assert!(allowed("weight").ends_with(&format!(" {MAX_WEIGHT}")));
     assert!(allowed("memory").contains(&format!(" {}MiB,", MIN_MEMORY >> 20)));
@@ -48,6 +50,8 @@ fn what_may_not_be_is_refused_with_what_is_allowed() {
         ("initial-nodes", &["0", "-1"]),
         ("max-pair", &["1023", "1025KiB", "10 apples", "99999999999GB"]),
         ("memory", &["0", "512", "67108863", "a lot"]),
+        ("hint-bytes", &["", "much"]),
+        ("hint-age", &["", "3", "long"]),
         ("shards", &["0", "257"]),
         ("log", &["inof", "info,loud", "kvorum_server=loud", ""]),
         ("log-format", &["xml"]),

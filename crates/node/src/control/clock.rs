@@ -162,11 +162,18 @@ impl Control {
     /// What a shell may want to show.
     #[must_use]
     pub fn figures(&self) -> Figures {
+        let queues = || self.hints.values().flatten();
         Figures {
             clock_refusals: self.clock_refusals,
             clock_drifts: self.clock_drifts,
             clock_offset_ms: self.clocks.offset_ms(self.now),
             in_doubt: self.meta.in_doubt.is_some(),
+            pulled: self.meta.pulled,
+            to_pull: self.meta.to_pull,
+            hints: queues().map(|queue| queue.count).sum(),
+            hint_bytes: queues().map(|queue| queue.bytes).sum(),
+            owed_hints: queues().map(|queue| queue.owed).sum(),
+            dropped_hints: self.hints_dropped,
         }
     }
 }
@@ -182,6 +189,18 @@ pub struct Figures {
     pub clock_offset_ms: Option<i64>,
     /// It may have lost acknowledged writes.
     pub in_doubt: bool,
+    /// Of how many partitions it has pulled them, while it is in doubt.
+    pub pulled: u32,
+    /// And of how many it must.
+    pub to_pull: u32,
+    /// How many hints it keeps for absent nodes.
+    pub hints: u64,
+    /// Their size.
+    pub hint_bytes: u64,
+    /// How many of them stand in for a replica.
+    pub owed_hints: u64,
+    /// How many it has refused or dropped since it started.
+    pub dropped_hints: u64,
 }
 
 #[cfg(test)]

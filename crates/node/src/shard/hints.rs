@@ -33,6 +33,7 @@ pub const HINTS_KEYSPACE: KeyspaceId = KeyspaceId(0);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How often it is told how many hints there are, while that changes.
 const TELL_EVERY: Duration = Duration::from_millis(200);
+const TOO_MANY: &str = "it keeps as many hints as it may";
 /// What one order row takes of a page, at most.
 const ORDER_ROW: usize = 1024 + 64;
 
@@ -55,6 +56,8 @@ pub struct HintQueue {
 #[derive(Debug)]
 pub(super) struct Keeper {
     hints: Hints<NodeId, PartitionId>,
+    /// The spare ones leave room for those that must not be refused lightly.
+    spare_bytes: u64,
     /// Hints are numbered by the time; never below that of the process before.
     floor_ms: u64,
     /// The partitions whose hints of an earlier process are still to be counted; none before that has begun.
@@ -145,6 +148,7 @@ impl Delivery {
 impl Keeper {
     pub(super) fn new(config: hints::Config, floor: Timestamp) -> Self {
         Self {
+            spare_bytes: config.bytes / 4 * 3,
             hints: Hints::new(config),
             floor_ms: floor.millis(),
             recovering: None,
@@ -269,16 +273,17 @@ impl Shard {
     ) {
         let Missed { target, key, record, kind, answer } = missed;
         let partition = key.partition();
-        if let Some(kept) = &kept {
-            let (merged, _) = record::merge_counting(Some(kept.clone()), Some(record.clone()));
-            let after = merged.map_or(0, |merged| weight(content, &merged));
-            self.keeper.hints.grew(&target, &partition, Seq(0), (weight(content, kept), kind), (after, kind));
-        } else {
+        // What is counted of a hint is its size when it was new: a further write takes about as much.
+        if kept.is_none() {
             let bytes = weight(content, &record);
+            if kind == Kind::Spare && self.keeper.hints.bytes() + u64::from(bytes) > self.keeper.spare_bytes {
+                emit(out, Effect::Report(Report::HintDropped { target, partition }));
+                return self.hint_refused(now, answer, TOO_MANY, out);
+            }
             let unix_ms = now.unix_ms.max(self.keeper.floor_ms);
             let Taken::New(seq) = self.keeper.hints.take(unix_ms, target, partition, bytes, kind) else {
                 self.mark_dirty(out);
-                return self.hint_refused(now, answer, "it keeps as many hints as it may", out);
+                return self.hint_refused(now, answer, TOO_MANY, out);
             };
             if self.keeper.recovering.as_ref().is_none_or(|left| !left.is_empty()) {
                 self.keeper.taken.insert((target, partition, seq));

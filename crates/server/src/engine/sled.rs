@@ -8,6 +8,7 @@ use std::fmt;
 use std::ops::Bound;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use kvorum_node::{KeyRange, KeyspaceId, Page, Record, StoreError, StoredKey};
@@ -16,6 +17,9 @@ use super::{Batch, Completions, Durability, Engine, Opening, Submitted, TryGet, 
 
 /// How many keys are removed in one batch.
 const DROP_AT_ONCE: usize = 1024;
+
+/// How long the files of a tree that was closed may still be held.
+const LET_GO: Duration = Duration::from_secs(2);
 
 /// See the module's documentation.
 pub struct SledEngine {
@@ -55,6 +59,21 @@ impl Queue {
     }
 }
 
+/// Opens the tree. Its threads may hold the files for a moment after it was closed in this process.
+fn open_when_let_go(settings: &::sled::Config) -> ::sled::Result<::sled::Db> {
+    let given_up = Instant::now() + LET_GO;
+    loop {
+        match settings.open() {
+            Err(::sled::Error::Io(error))
+                if error.to_string().contains("could not acquire lock") && Instant::now() < given_up =>
+            {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            opened => return opened,
+        }
+    }
+}
+
 impl SledEngine {
     /// Opens or creates the tree in a directory, and starts its log thread.
     ///
@@ -63,18 +82,14 @@ impl SledEngine {
     pub fn open(opening: Opening<'_>) -> Result<Self, StoreError> {
         let Opening { directory, durability, memory, completions, .. } = opening;
         let flush_every_ms = (durability == Durability::Interval).then_some(500);
-        let db = ::sled::Config::new()
+        let settings = ::sled::Config::new()
             .path(directory)
             // It has no memtables; how much it takes besides its cache, nobody can tell it.
             .cache_capacity(memory.total() - memory.process)
-            .flush_every_ms(flush_every_ms)
-            .open()
-            .map_err(|error| {
-                StoreError::Io(format!(
-                    "{}: {error}; check the free space and the permissions there",
-                    directory.display()
-                ))
-            })?;
+            .flush_every_ms(flush_every_ms);
+        let db = open_when_let_go(&settings).map_err(|error| {
+            StoreError::Io(format!("{}: {error}; check the free space and the permissions there", directory.display()))
+        })?;
         let queue = Arc::new(Queue::default());
         let log_thread = {
             let (db, queue) = (db.clone(), Arc::clone(&queue));

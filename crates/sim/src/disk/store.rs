@@ -143,7 +143,8 @@ impl Store {
 
     /// How many rows it holds in a keyspace.
     pub(crate) fn count_rows(&mut self, keyspace: KeyspaceId, partitions: u32) -> usize {
-        let ranges = (0..partitions as u16).map(|partition| KeyRange::of_partition(keyspace, PartitionId(partition), &[], None));
+        let ranges =
+            (0..partitions as u16).map(|partition| KeyRange::of_partition(keyspace, PartitionId(partition), &[], None));
         // What cannot be read is for others to complain of.
         ranges.map(|range| self.scan(&range, u32::MAX).map_or(0, |page| page.rows.len())).sum()
     }

@@ -1,18 +1,19 @@
-//! The faults are over, and everything must heal in bounded time: every node must get ready, every key be readable
-//! and writable through the nodes, the replicas end up equal, and nothing be left half done.
+//! The faults are over, and everything must heal in bounded time: every node must get ready and know what it lacked, every
+//! hint be delivered, every key be readable and writable through the nodes, the replicas end up equal, and nothing be left
+//! half done. What the nodes must do by themselves is waited for in `settle`; here they are asked.
 
-use core::num::NonZeroU8;
 use core::time::Duration;
 
-use kvorum_history::{Moment, OpId, Outcome, convergence};
-use kvorum_node::{Limits, Mode, Record, StoredKey, Version};
+use kvorum_history::{Moment, OpId, Outcome};
+use kvorum_node::{Consistency, HINTS_KEYSPACE, Limits, Mode};
 use kvorum_quorum::Level;
 use kvorum_ring::PartitionId;
 
-use super::{Host, READY_WITHIN, World};
+use super::{READY_WITHIN, World};
 use crate::config::Levels;
 use crate::event::HostIndex;
 use crate::process::Process;
+use crate::scenario::Scenario;
 use crate::verdict::Violation;
 use crate::watch::moment;
 use crate::workload::KeyIndex;
@@ -20,11 +21,11 @@ use crate::workload::KeyIndex;
 /// How long clients may take to end what they had under way, with all they try again.
 const IDLE_WITHIN: Duration = Duration::from_secs(15);
 /// How long the last reads, and the last writes, may take, with all their attempts.
-const DONE_WITHIN: Duration = Duration::from_secs(30);
+pub(super) const DONE_WITHIN: Duration = Duration::from_secs(30);
 /// How long they wait for one answer.
 const TIMEOUT: Duration = Duration::from_secs(1);
 /// Longer than any request may last, so that nothing is under way any more.
-const QUIET: Duration = Duration::from_secs(4);
+pub(super) const QUIET: Duration = Duration::from_secs(4);
 
 impl World {
     /// Gives the moment from which on reads see everything. If an engine has reported what it had no cause for, that is all.
@@ -41,46 +42,74 @@ impl World {
             // A node that cannot start says enough; nothing could be read through it.
             return moment(self.env.now);
         }
+        self.env.stats.hints = self.count_hints();
+        if self.config.scenario == Some(Scenario::InterruptedHandoff) {
+            self.interrupt_a_handoff();
+        }
         let ready = self.run_until(READY_WITHIN, Self::all_ready);
         self.expect_ready(ready);
         if !self.run_until(IDLE_WITHIN, |world| world.clients.are_idle()) {
             self.violations.push(Violation::Restless);
         }
+        self.end_doubts();
+        let rests_on_hints = self.config.scenario.is_some_and(Scenario::rests_on_hints);
+        if rests_on_hints {
+            self.deliver_hints();
+            self.expect_handed_over();
+        } else if self.config.consistency == Consistency::Sloppy {
+            // Where stand-ins count, all that there is of a write may be a hint.
+            self.deliver_hints();
+        }
         let calm = moment(self.env.now);
-        let in_doubt = |host: &&Host| host.process.as_ref().is_some_and(Process::is_in_doubt);
-        self.env.stats.in_doubt = self.hosts.iter().filter(in_doubt).count() as u64;
         self.read_everything();
         self.scan_everything();
         self.run_to(self.env.now + QUIET);
+        // Others do not need hints, but deliver them all the same.
+        self.deliver_hints();
+        self.equalize();
         self.write_everything();
         self.run_to(self.env.now + QUIET);
+        self.deliver_hints();
         self.expect_nothing_left();
-        self.expect_convergence();
+        let divergences = self.divergences();
+        self.violations.extend(divergences.into_iter().map(Violation::Divergence));
         // Replicas may agree on something old.
         self.read_everything();
         calm
+    }
+
+    /// The rows of hints on all disks.
+    fn count_hints(&mut self) -> u64 {
+        let partitions = self.config.partitions;
+        let rows = self.hosts.iter_mut().map(|host| match host.process {
+            Some(_) => host.disk.store.count_rows(HINTS_KEYSPACE, partitions),
+            None => 0,
+        });
+        rows.sum::<usize>() as u64
     }
 
     /// Reads every key through every node, again where it fails, for as long as that may take. Where quorums overlap
     /// they must be enough; where they need not, only all replicas together know everything.
     fn read_everything(&mut self) {
         let mut reads: Vec<(HostIndex, KeyIndex, Level)> = Vec::new();
-        let (all, most) = self.most_that_answer();
+        let asks_less =
+            Levels::count(self.config.levels.read, self.config.replication) < self.config.replication.into();
         for host in 0..self.hosts.len() {
             for key in 0..self.clients.keys().len() {
-                reads.push((host, key, all));
-                if self.config.is_strict() && self.asked_for() < most {
+                reads.push((host, key, Level::All));
+                if self.config.is_strict() && asks_less {
                     reads.push((host, key, self.config.levels.read));
                 }
             }
         }
-        self.read(reads);
+        self.read(reads, self.config.consistency);
     }
 
     /// Reads these keys through these nodes, again where it fails.
-    fn read(&mut self, reads: Vec<(HostIndex, KeyIndex, Level)>) {
-        let read =
-            |world: &mut Self, (host, key, level)| world.clients.read_once(host, key, level, TIMEOUT, &mut world.env);
+    pub(super) fn read(&mut self, reads: Vec<(HostIndex, KeyIndex, Level)>, consistency: Consistency) {
+        let read = |world: &mut Self, (host, key, level)| {
+            world.clients.read_once(host, key, level, consistency, TIMEOUT, &mut world.env)
+        };
         let is_read = |world: &Self, id: OpId| match world.clients.outcome(id) {
             Outcome::Pending => None,
             outcome => Some(matches!(outcome, Outcome::Read(_) | Outcome::ReadUnknown)),
@@ -89,35 +118,20 @@ impl World {
         self.violations.extend(missing.into_iter().map(|(node, key, _)| Violation::Unreadable { node, key }));
     }
 
-    /// All replicas, or as many as answer reads for certain while some nodes are in doubt; and how many these are.
-    fn most_that_answer(&mut self) -> (Level, u32) {
-        let in_doubt = |host: &&Host| host.process.as_ref().is_some_and(Process::is_in_doubt);
-        let in_doubt = self.hosts.iter().filter(in_doubt).count() as u32;
-        let most = u32::from(self.config.replication).saturating_sub(in_doubt);
-        let level = NonZeroU8::new(most as u8).filter(|_| in_doubt > 0);
-        (level.map_or(Level::All, Level::Number), most)
-    }
-
-    /// R of the clients' reads.
-    fn asked_for(&self) -> u32 {
-        Levels::count(self.config.levels.read, self.config.replication) as u32
-    }
-
     /// Scans every partition through every node.
     fn scan_everything(&mut self) {
-        let (level, _) = self.most_that_answer();
         let hosts = self.hosts.len();
         let partitions = (0..self.config.partitions as u16).map(PartitionId);
         let scans = partitions.flat_map(|partition| (0..hosts).map(move |host| (host, partition))).collect();
         let scan = |world: &mut Self, (host, partition)| {
-            world.clients.scan_once(host, partition, level, TIMEOUT, &mut world.env)
+            world.clients.scan_once(host, partition, Level::All, TIMEOUT, &mut world.env)
         };
         let missing = self.until_done(scans, scan, |world, session| world.clients.has_scanned(session));
         let unscannable = |(node, PartitionId(partition))| Violation::Unscannable { node, partition };
         self.violations.extend(missing.into_iter().map(unscannable));
     }
 
-    /// Overwrites every key in all replicas, which makes them equal: nothing else does so yet.
+    /// Overwrites every key in all replicas.
     fn write_everything(&mut self) {
         let hosts = self.hosts.len();
         let writes: Vec<(HostIndex, KeyIndex)> = (0..self.clients.keys().len()).map(|key| (key % hosts, key)).collect();
@@ -134,7 +148,7 @@ impl World {
             if self.config.mode == Mode::Causal {
                 // An attempt that nobody knows the end of may have left a sibling: the next must have seen it.
                 let again = missing.iter().map(|(host, key)| (*host, *key, Level::All)).collect();
-                self.read(again);
+                self.read(again, self.config.consistency);
             }
         }
         self.violations.extend(missing.into_iter().map(|(node, key)| Violation::Unwritable { node, key }));
@@ -185,28 +199,4 @@ impl World {
             self.violations.extend(unfinished.map(violation));
         }
     }
-
-    fn expect_convergence(&mut self) {
-        let Some(Host { process: Some(process), .. }) = self.hosts.first() else { return };
-        let view = process.view();
-        let mut replicas = Vec::new();
-        for name in self.clients.keys() {
-            let Some(partition) = view.partition_of(name.as_bytes()) else { continue };
-            let key = StoredKey::new(self.config.keyspace(), partition, name.as_bytes());
-            let hosts = view.replicas(partition).map(|replica| self.env.host_of(replica.id));
-            replicas.extend(hosts.map(|host| (name.clone(), host, key.clone())));
-        }
-        let mut copies = Vec::new();
-        for (name, host, key) in replicas {
-            let Host { disk, process: Some(_), .. } = &mut self.hosts[host] else { continue };
-            let held = disk.store.load(&key).ok().flatten();
-            copies.push((name, host, held.as_ref().map(told)));
-        }
-        self.violations.extend(convergence::divergences(copies).into_iter().map(Violation::Divergence));
-    }
-}
-
-/// What a copy tells a reader. What it remembers of replaced versions depends on when it last pruned.
-fn told(record: &Record) -> Vec<Version> {
-    record.versions().collect()
 }

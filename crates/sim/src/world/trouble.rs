@@ -132,7 +132,7 @@ impl World {
     }
 
     /// A process dies; or, if there is none, no more than the power goes.
-    fn crash(&mut self, host: HostIndex, death: Death) {
+    pub(super) fn crash(&mut self, host: HostIndex, death: Death) {
         let Host { disk, process, .. } = &mut self.hosts[host];
         let (calls, bytes) = disk.store.calls();
         let undurable = disk.crash(death, &mut self.env.disk_random);
