@@ -115,7 +115,6 @@ impl Control {
         } = config;
         meta.ceiling = clock_floor;
         meta.in_doubt = in_doubt;
-        meta.all_in_doubt = 0;
         (meta.pulled, meta.to_pull) = (0, 0);
         meta.epoch = saved.layout.as_ref().map_or(0, |layout| layout.epoch());
         meta.catalog = saved.catalog.as_ref().map_or(0, |catalog| catalog.version());

@@ -562,6 +562,10 @@ impl Shard {
         for node in gone {
             self.peer_lost(now, node, out);
         }
+        let was_sound = |id: &NodeId| before.members.get(id).is_some_and(|member| !member.in_doubt);
+        if self.view.members.iter().any(|(id, member)| member.in_doubt && was_sound(id)) {
+            self.pull_anew();
+        }
         if self.is_started {
             self.adopt_all(now, out);
         }

@@ -345,9 +345,6 @@ fn log(note: &Note) {
                 "acknowledged writes may be lost, and no other node holds what this one holds: going on with what is left"
             );
         }
-        Note::DoubtEnded { how: DoubtEnd::AllWere } => {
-            tracing::warn!("acknowledged writes may be lost on every member: going on with what is left");
-        }
         Note::ClockOff(fault) => tracing::error!("{}", fault.account("this node")),
         Note::ClockMended => tracing::info!("this node's clock agrees with its peers'; it coordinates writes again"),
         Note::SaveFailed { error } => tracing::error!(

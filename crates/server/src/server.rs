@@ -242,7 +242,6 @@ async fn serve(
             founding: 0,
             ceiling: clock_floor,
             in_doubt: None,
-            all_in_doubt: 0,
         },
         in_doubt: identity.in_doubt.as_deref().map(Into::into),
         seeds: config.seeds.iter().map(|seed| seed.as_str().into()).collect(),

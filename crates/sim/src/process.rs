@@ -84,7 +84,6 @@ impl Process {
             since_ms: env.unix_ms(settings.host),
             ceiling: disk.ceiling,
             in_doubt: None,
-            all_in_doubt: 0,
         };
         let config = ControlConfig {
             me: settings.id,

@@ -4,22 +4,18 @@
 //! A node with no other replica of what it holds has nobody to ask, and doubt would help nobody: it goes on with what is
 //! there, and says so.
 //!
-//! **When all are in doubt**, nobody knows more than what is left on the disks, and doubt would keep all from saying it:
-//! it ends on all of them. But they do not hear of each other at the same moment, and the first to end its doubt would leave the
-//! others with one that is not in doubt. So who has heard that all are tells which tenures it has seen, and ends its doubt; who hears of
-//! exactly the tenures that it knows too ends its own.
+//! When all are in doubt each pulls from all others, and then knows all that is left.
 
 use std::sync::Arc;
 
 use super::{Control, ControlEffect, Note, emit, note};
-use crate::{ActorId, NodeId, PullProgress, ShardIndex};
+use crate::{PullProgress, ShardIndex};
 
 impl Control {
     /// This node may have lost something.
     pub(super) fn doubt(&mut self, why: &str, out: &mut impl Extend<ControlEffect>) {
         if self.meta.in_doubt.is_none() {
             self.meta.in_doubt = Some(why.into());
-            self.meta.all_in_doubt = 0;
             self.pulls.clear();
             self.identity_changed();
             self.tell_profile();
@@ -64,24 +60,8 @@ impl Control {
         let Some(layout) = &self.layout else { return };
         let shares = |row: &[u16]| row.len() > 1 && layout.index_of(self.me).is_some_and(|me| row.contains(&me));
         if !layout.table().rows().any(|(_, row)| shares(row)) {
-            return self.end_doubt(DoubtEnd::Alone, out);
+            self.end_doubt(DoubtEnd::Alone, out);
         }
-        let members: Vec<NodeId> = layout.members().iter().map(|member| member.id).collect();
-        let Some(tenures) = self.tenures(&members) else { return };
-        let others = || members.iter().filter(|id| **id != self.me).filter_map(|id| self.gossip.member(id));
-        let all_are = others().all(|other| other.state().is_live() && other.profile().meta.in_doubt.is_some());
-        if all_are || others().any(|other| other.profile().meta.all_in_doubt == tenures) {
-            self.meta.all_in_doubt = tenures;
-            self.end_doubt(DoubtEnd::AllWere, out);
-        }
-    }
-
-    /// Names the present tenures of all members; none while one of them is not known.
-    fn tenures(&self, members: &[NodeId]) -> Option<u64> {
-        let actor = |id: &NodeId| self.gossip.member(id).map(|member| member.profile().meta.actor);
-        let actors: Option<Vec<ActorId>> = members.iter().map(actor).collect();
-        // Actors are drawn at random, so they are told apart by their sum; 0 says that nothing was seen.
-        Some(actors?.into_iter().fold(0u64, |sum, actor| sum.wrapping_add(actor.0)).max(1))
     }
 
     /// The identity on disk must be written again.
@@ -106,6 +86,4 @@ pub enum DoubtEnd {
     Pulled,
     /// No other node holds what this one holds.
     Alone,
-    /// Every member of the layout was in doubt.
-    AllWere,
 }

@@ -35,8 +35,6 @@ pub struct MemberMeta {
     pub ceiling: Timestamp,
     /// Why it may have lost acknowledged writes, if it may.
     pub in_doubt: Option<Arc<str>>,
-    /// Names the tenures of all members, if it has seen all of them in doubt; 0 otherwise.
-    pub all_in_doubt: u64,
     /// The epoch of its layout; 0 for none.
     pub epoch: u64,
     /// The version of its catalog; 0 for none.

@@ -23,7 +23,6 @@ use kvorum_vclock::{Dot, Timestamp};
 use super::{AfterDurable, Base, Effect, LogSeq, Page, Pending, Report, Shard, StoreError, Waiter, emit};
 use crate::{
     ActorId, Failure, FailureKind, KeyRange, KeyspaceId, Lane, Message, NodeId, Now, Op, PeerShard, Record, StoredKey,
-    record,
 };
 
 /// Where hints are stored. No catalog gives this number away.
@@ -533,7 +532,9 @@ impl Shard {
         let Some(Pending::Hint(delivery)) = self.ops.get_mut(op) else { return };
         let Stage::Reading { named } = &delivery.stage else { return };
         let (named, target) = (named.clone(), delivery.target);
-        let is_of_nothing = record.is_none() || self.admit_keyspace(named.key.keyspace()).is_err();
+        let admitted = self.admit_keyspace(named.key.keyspace());
+        let is_dropped = admitted.is_err_and(|failure| failure.kind == FailureKind::Invalid);
+        let is_of_nothing = record.is_none() || is_dropped;
         let Some(Pending::Hint(delivery)) = self.ops.get_mut(op) else { return };
         delivery.stage = Stage::Sent { named: named.clone(), record: record.clone() };
         match record.filter(|_| !delivery.drops) {

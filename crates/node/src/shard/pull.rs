@@ -127,6 +127,13 @@ impl Shard {
         }
     }
 
+    /// These have lost something in the midst of it: what was begun with begins anew, for they may have been asked.
+    pub(super) fn pull_anew(&mut self) {
+        for share in self.pull.iter_mut().flat_map(|pull| &mut pull.queue) {
+            share.stretches = None;
+        }
+    }
+
     /// The partitions of this shard of which this node holds a replica, and not the only one.
     fn own_partitions(&self) -> Vec<PartitionId> {
         let Some(layout) = &self.view.layout else { return Vec::new() };
@@ -166,6 +173,14 @@ impl Shard {
                     self.ask_for_page(now, from, range, out);
                 }
                 Some((_, false)) => {
+                    // Others may do as well, and then it begins anew with them.
+                    let partition = share.partition;
+                    let others = self.pull_stretches(partition);
+                    let Some(pull) = &mut self.pull else { return };
+                    if others.iter().all(|stretch| self.view.is_up(stretch.from)) {
+                        pull.queue.push_front(Share { partition, stretches: Some(others) });
+                        continue;
+                    }
                     pull.queue.push_back(share);
                     pull.put_off += 1;
                     if pull.put_off >= pull.queue.len() {

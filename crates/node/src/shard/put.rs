@@ -34,6 +34,10 @@ use crate::{
 
 /// How long replicas may be silent before others stand in for them, if the write needs that.
 const COVER_AFTER: Duration = Duration::from_millis(250);
+/// How long a remote data centre's replica may be silent that was to hand the write on there.
+const RELAY_PATIENCE: Duration = Duration::from_millis(250);
+/// How many writes that are done may wait for silent replicas, of as many as may be in flight; the rest keep hints at once.
+const SETTLING_PART: usize = 2;
 /// How long a write that is done waits for silent replicas before it keeps hints for them.
 const SETTLE_AFTER: Duration = Duration::from_millis(500);
 
@@ -100,6 +104,8 @@ pub(super) struct Put {
     stand_ins: StandIns,
     /// Who was asked to hand it on in a remote data centre, to whom.
     relays: Vec<(usize, ReplicaSet)>,
+    /// Until when they have time.
+    relays_until: Duration,
     /// When it is looked at next.
     wake: Duration,
 }
@@ -224,6 +230,7 @@ impl Shard {
             stage: Stage::Checking(requirement),
             stand_ins: StandIns::default(),
             relays: Vec::new(),
+            relays_until: Duration::MAX,
             wake: Duration::MAX,
         };
         let is_retried = put.intent.attempt.is_some_and(|attempt| attempt.retried_after_ms.is_some());
@@ -533,6 +540,15 @@ impl Shard {
         }
     }
 
+    /// Who was to hand the write on has had its time: those who have not answered get it from here.
+    fn relays_overdue(&mut self, now: Now, op: Op, out: &mut impl Extend<Effect>) {
+        let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
+        if now.elapsed >= put.relays_until {
+            let relays: Vec<usize> = put.relays.iter().map(|(relay, _)| *relay).collect();
+            relays.into_iter().for_each(|relay| self.relay_failed(op, relay, out));
+        }
+    }
+
     /// Who was to hand the write on in its data centre does not, as far as is known: the others there get it from here.
     fn relay_failed(&mut self, op: Op, relay: usize, out: &mut impl Extend<Effect>) {
         let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
@@ -603,7 +619,11 @@ impl Shard {
                 self.overlay.forget_waiter(&put.intent.key, op);
                 self.put_rejected(op, LATE_DISK.to_owned(), out);
             }
-            Stage::Writing { tally, .. } => {
+            Stage::Writing { .. } => {
+                self.relays_overdue(now, op, out);
+                let Some(Pending::Put(Put { stage: Stage::Writing { tally, .. }, .. })) = self.ops.get_mut(op) else {
+                    return;
+                };
                 let mut decisions = core::mem::take(&mut self.decisions);
                 tally.handle_timeout(now.elapsed, &mut decisions);
                 self.carry_out_put(now, op, decisions, out);
@@ -615,7 +635,7 @@ impl Shard {
         // The write may go on in a second try under another name; what was decided of the first ends with it.
         let sends = decisions.iter().filter(|decision| matches!(decision, quorum::Effect::Send { .. })).count();
         if sends > 1 {
-            self.choose_relays(op, &decisions);
+            self.choose_relays(now, op, &decisions);
         }
         for decision in decisions.drain(..) {
             match decision {
@@ -627,24 +647,32 @@ impl Shard {
             }
         }
         self.decisions = decisions;
-        self.put_settle(now, op);
+        self.put_settle(now, op, out);
     }
 
     /// A write that is done stays until each replica has answered or is hinted.
-    fn put_settle(&mut self, now: Now, op: Op) {
+    fn put_settle(&mut self, now: Now, op: Op, out: &mut impl Extend<Effect>) {
+        let too_many = self.settling > self.operations_limit() / SETTLING_PART;
         let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
-        let Stage::Writing { tally, .. } = &put.stage else { return };
+        let Stage::Writing { tally, .. } = &mut put.stage else { return };
         if tally.is_settled() {
             self.settling -= usize::from(put.is_answered());
             self.ops.remove(op);
+        } else if put.origin.is_none() && too_many {
+            // As if the time for the silent ones were over.
+            let over = tally.next_timeout().unwrap_or(now.elapsed);
+            let mut decisions = core::mem::take(&mut self.decisions);
+            tally.handle_timeout(over, &mut decisions);
+            self.carry_out_put(now, op, decisions, out);
         } else {
-            let next = tally.next_timeout();
+            let relays = (!put.relays.is_empty()).then_some(put.relays_until);
+            let next = tally.next_timeout().into_iter().chain(relays).min();
             self.deadlines.watch(now.elapsed, next, &mut put.wake, op);
         }
     }
 
     /// One replica of each remote data centre gets the write for all there.
-    fn choose_relays(&mut self, op: Op, decisions: &[quorum::Effect]) {
+    fn choose_relays(&mut self, now: Now, op: Op, decisions: &[quorum::Effect]) {
         let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
         let sent: ReplicaSet = decisions
             .iter()
@@ -657,6 +685,7 @@ impl Shard {
             {
                 members.remove(relay);
                 put.relays.push((relay, members));
+                put.relays_until = now.elapsed.saturating_add(RELAY_PATIENCE);
             }
         }
     }

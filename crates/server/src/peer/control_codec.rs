@@ -148,7 +148,6 @@ fn update_to_wire(update: gossip::Update<NodeId, Address, MemberMeta>) -> v1::Go
                 since_ms: meta.since_ms,
                 ceiling: meta.ceiling.to_bits(),
                 in_doubt: meta.in_doubt.map(|why| why.to_string()),
-                all_in_doubt: meta.all_in_doubt,
             }),
         }
     });
@@ -180,7 +179,6 @@ fn update_from_wire(update: v1::GossipUpdate) -> Result<gossip::Update<NodeId, A
             since_ms: meta.since_ms,
             ceiling: Timestamp::from_bits(meta.ceiling),
             in_doubt: meta.in_doubt.map(Into::into),
-            all_in_doubt: meta.all_in_doubt,
         };
         let suspects =
             details.suspects.into_iter().map(|suspicion| (NodeId(suspicion.id), Incarnation(suspicion.incarnation)));
@@ -314,7 +312,6 @@ mod tests {
             since_ms: 12,
             ceiling: Timestamp::from_bits(13),
             in_doubt: Some("why".into()),
-            all_in_doubt: 14,
         };
         let details = gossip::Details {
             version: 8,

@@ -28,7 +28,6 @@ pub(super) fn meta(n: u64) -> MemberMeta {
         since_ms: WALL,
         ceiling: Timestamp::MIN,
         in_doubt: None,
-        all_in_doubt: 0,
         epoch: 0,
         catalog: 0,
         pulled: 0,
