@@ -108,6 +108,12 @@ pub(crate) struct Target {
     /// How many replicas must hold each write: one two three quorum all local_quorum each_quorum or a number
     #[arg(short, long = "write-level", value_name = "LEVEL")]
     pub(crate) write: Option<Level>,
+    /// Try writes again whose answer was lost: each takes effect at most once
+    #[arg(long)]
+    pub(crate) retry: bool,
+    /// Only replicas count, nobody stands in for them
+    #[arg(long)]
+    pub(crate) strict: bool,
     /// What keys and values are drawn from; the same seed draws the same
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub(crate) seed: u64,

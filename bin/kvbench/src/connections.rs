@@ -42,7 +42,10 @@ impl Serialize for Sharing {
 /// For each of `clients` what it calls. All connections are open when this returns.
 pub(crate) async fn open(target: &Target, sharing: Sharing, clients: usize) -> Result<Vec<Client>, Failure> {
     let endpoints = &target.endpoints;
-    let settings = |config: Config| config.timeout(target.timeout).keyspace(target.keyspace.clone());
+    let settings = |config: Config| {
+        let config = config.timeout(target.timeout).keyspace(target.keyspace.clone());
+        config.retry_indeterminate(target.retry)
+    };
     let connect = async |config| {
         let connected = Client::connect(settings(config)).await;
         connected.map_err(|error| Failure::of(&format!("connect to {}", endpoints.join(",")), &error))

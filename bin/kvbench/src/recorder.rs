@@ -20,6 +20,8 @@ pub(crate) struct Recorder {
     pub(crate) reads: Latencies,
     pub(crate) updates: Latencies,
     pub(crate) errors: u64,
+    /// How long it took until an operation was refused because there was too much to do, from when it really began.
+    pub(crate) refusals: Latencies,
     /// Reads that found nothing.
     pub(crate) misses: u64,
     /// When the last operation ended, well or not.
@@ -31,7 +33,8 @@ pub(crate) struct Recorder {
 impl Recorder {
     pub(crate) fn new() -> Recorder {
         let (reads, updates) = (Latencies::new(), Latencies::new());
-        Recorder { reads, updates, errors: 0, misses: 0, last_end: None, shown: Vec::new() }
+        let refusals = Latencies::new();
+        Recorder { reads, updates, refusals, errors: 0, misses: 0, last_end: None, shown: Vec::new() }
     }
 
     /// An operation that was to begin at `start` has succeeded.
@@ -56,6 +59,11 @@ impl Recorder {
         }
     }
 
+    /// An operation that has failed was refused, so long after it had begun.
+    pub(crate) fn refused(&mut self, after: Duration) {
+        self.refusals.record(after);
+    }
+
     /// Operations that succeeded.
     pub(crate) fn ops(&self) -> u64 {
         self.reads.count() + self.updates.count()
@@ -65,6 +73,7 @@ impl Recorder {
     pub(crate) fn absorb(&mut self, interval: &mut Recorder) {
         self.reads.absorb(&mut interval.reads);
         self.updates.absorb(&mut interval.updates);
+        self.refusals.absorb(&mut interval.refusals);
         self.errors += std::mem::take(&mut interval.errors);
         self.misses += std::mem::take(&mut interval.misses);
         self.last_end = self.last_end.max(interval.last_end.take());

@@ -27,6 +27,8 @@ pub(crate) struct Report {
     /// Operations that succeeded, begun after the warm-up.
     pub(crate) ops: u64,
     pub(crate) errors: u64,
+    /// How long it took until operations were refused for overload, in microseconds from when they really began; only if any were.
+    pub(crate) refusal_us: Option<Percentiles>,
     /// Reads that found nothing; they count as operations.
     pub(crate) misses: u64,
     /// From the end of the warm-up to the end of the last operation.
@@ -136,6 +138,7 @@ impl Report {
             records: args.target.records,
             ops,
             errors: recorder.errors,
+            refusal_us: (recorder.refusals.count() > 0).then(|| recorder.refusals.percentiles()),
             misses: recorder.misses,
             seconds: rounded(measured.time.as_secs_f64(), 6),
             throughput: rounded(throughput, 1),

@@ -5,7 +5,7 @@ use std::num::NonZeroU64;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kvorum_client::{GetOptions, PutOptions};
+use kvorum_client::{Consistency, GetOptions, PutOptions};
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
@@ -66,13 +66,14 @@ pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
 }
 
 fn job(args: &RunArgs) -> io::Result<Job> {
+    let consistency = args.target.strict.then_some(Consistency::Strict);
     let schedule = args.rate.map(|rate| Schedule::new(Instant::now(), rate));
     Ok(Job {
         workload: args.workload,
         distribution: Distribution::new(args.distribution, args.target.records),
         values: Values::new(args.target.value_size, args.target.seed),
-        reading: GetOptions::new().level(args.read),
-        writing: PutOptions::new().level(args.target.write),
+        reading: GetOptions::new().level(args.read).consistency(consistency),
+        writing: PutOptions::new().level(args.target.write).consistency(consistency),
         live: Live::new(args.ops.map(NonZeroU64::get)),
         turnstile: schedule.map(Turnstile::new).transpose()?,
     })

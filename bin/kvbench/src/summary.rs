@@ -29,6 +29,14 @@ pub(crate) fn text(report: &Report, recorder: &Recorder, sharing: Sharing) -> St
         &mut text,
         format_args!("{errors} in {:.1} s; {cpu:.1} us of this program's CPU per operation\n", report.seconds),
     );
+    if recorder.refusals.count() > 0 {
+        let it = recorder.refusals.percentiles();
+        let (count, [p50, p99, max]) = (grouped(recorder.refusals.count()), [it.p50, it.p99, it.max].map(latency));
+        put(
+            &mut text,
+            format_args!("{count} of them were refused for overload, after {p50} (p50), {p99} (p99), {max} (max)\n"),
+        );
+    }
     remarks(report).iter().for_each(|remark| put(&mut text, format_args!("note: {remark}\n")));
     text
 }

@@ -42,6 +42,7 @@ pub(crate) async fn work(job: Arc<Job>, client: Client, mut random: Random) {
         let operation = job.workload.draw(&mut random);
         let record = job.distribution.draw(&mut random);
         let key = keys.key(record);
+        let began = Instant::now();
         let outcome = match operation {
             Operation::Read => client.get_with(key, &job.reading).await.map(|got| !got.versions.is_empty()),
             Operation::Update => client.put_with(key, job.values.draw(&mut random), &job.writing).await.map(|_| true),
@@ -54,7 +55,12 @@ pub(crate) async fn work(job: Arc<Job>, client: Client, mut random: Random) {
                     recorder.succeeded(operation, start, end);
                     recorder.misses += u64::from(!found);
                 }
-                Err(error) => recorder.failed(end, || describe(operation, &error)),
+                Err(error) => {
+                    if matches!(error, Error::Overloaded { .. }) {
+                        recorder.refused(end.saturating_duration_since(began));
+                    }
+                    recorder.failed(end, || describe(operation, &error));
+                }
             });
         }
         start = end;

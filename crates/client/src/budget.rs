@@ -11,26 +11,26 @@ use std::sync::atomic::{AtomicU32, Ordering};
 const RETRY: u32 = 10;
 /// What each call earns by its first try: a tenth of a retry.
 const FIRST_TRY: u32 = 1;
-/// What the bucket holds, and has in it at the start: ten retries, so that a client with few calls can ride over a
-/// disturbance.
-const FULL: u32 = 10 * RETRY;
-
 /// A bucket of tokens, shared by all calls of a client.
 #[derive(Debug)]
 pub(crate) struct Budget {
     tenths: AtomicU32,
+    /// What the bucket holds, and has in it at the start, so that a client with few calls can ride over a disturbance.
+    full: u32,
 }
 
 impl Budget {
-    pub(crate) fn full() -> Budget {
-        Budget { tenths: AtomicU32::new(FULL) }
+    /// A bucket that holds so many retries.
+    pub(crate) fn full(retries: u16) -> Budget {
+        let full = u32::from(retries) * RETRY;
+        Budget { tenths: AtomicU32::new(full), full }
     }
 
     /// A call makes its first try.
     pub(crate) fn earn(&self) {
         // As long as nothing fails nothing is written, and calls on many threads share the line.
-        if self.tenths.load(Ordering::Relaxed) < FULL {
-            let earned = |tenths: u32| Some((tenths + FIRST_TRY).min(FULL));
+        if self.tenths.load(Ordering::Relaxed) < self.full {
+            let earned = |tenths: u32| Some((tenths + FIRST_TRY).min(self.full));
             // The closure always gives a value.
             let _ = self.tenths.fetch_update(Ordering::Relaxed, Ordering::Relaxed, earned);
         }
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn ten_retries_are_there_at_first_and_then_one_for_every_ten_calls() {
-        let budget = Budget::full();
+        let budget = Budget::full(10);
         assert_eq!(retries(&budget), 10);
         for _ in 0..3 {
             (0..9).for_each(|_| budget.earn());
@@ -65,7 +65,7 @@ mod tests {
 
     #[test]
     fn no_more_than_ten_retries_are_ever_saved() {
-        let budget = Budget::full();
+        let budget = Budget::full(10);
         assert!(budget.pay());
         (0..1000).for_each(|_| budget.earn());
         assert_eq!(retries(&budget), 10);

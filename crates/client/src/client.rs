@@ -48,7 +48,8 @@ impl Core {
     fn new(config: Config) -> Result<Core, Error> {
         config.check()?;
         let routes = Routes::new(&config)?;
-        Ok(Core { config, routes, budget: Budget::full() })
+        let budget = Budget::full(config.retry_reserve);
+        Ok(Core { config, routes, budget })
     }
 }
 

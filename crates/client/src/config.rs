@@ -5,6 +5,8 @@ use core::time::Duration;
 
 use crate::Error;
 
+/// How many retries a client makes that it has not earned.
+const DEFAULT_RETRY_RESERVE: u16 = 64;
 /// How long a call may take unless it says otherwise.
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(5);
 /// The wire counts milliseconds.
@@ -27,6 +29,7 @@ pub struct Config {
     pub(crate) route: Route,
     pub(crate) retry: Retry,
     pub(crate) retry_indeterminate: bool,
+    pub(crate) retry_reserve: u16,
     pub(crate) timeout: Duration,
     pub(crate) connections: usize,
     pub(crate) keyspace: String,
@@ -70,6 +73,7 @@ impl Config {
             route: Route::default(),
             retry: Retry::default(),
             retry_indeterminate: false,
+            retry_reserve: DEFAULT_RETRY_RESERVE,
             timeout: DEFAULT_TIMEOUT,
             connections: 1,
             keyspace: String::new(),
@@ -101,6 +105,14 @@ impl Config {
     #[must_use]
     pub fn retry_indeterminate(mut self, retry_indeterminate: bool) -> Config {
         self.retry_indeterminate = retry_indeterminate;
+        self
+    }
+
+    /// How many retries all calls together may make before each has to be earned by ten calls; 64 by default. A node that
+    /// stops answering makes one retry of each call under way with it.
+    #[must_use]
+    pub fn retry_reserve(mut self, retry_reserve: u16) -> Config {
+        self.retry_reserve = retry_reserve;
         self
     }
 

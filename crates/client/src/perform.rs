@@ -150,7 +150,7 @@ struct Failed {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Again {
     Never,
-    /// With another node, and at no cost: it never left.
+    /// With another node, and at no cost: it never left, or what it was asked over broke.
     Freely,
     Elsewhere,
     AfterAPause,
@@ -176,7 +176,8 @@ async fn attempt(node: &Node, request: Operation, wait: Duration, nature: Nature
             Err(hung(node, format!("no word from it within {wait:.1?}"), nature))
         }
         Err(Lost::Broken(failure)) if nature == Nature::Read => {
-            Err(Failed { error: unreachable(node.address(), failure), again: Again::Elsewhere })
+            // No more of them break than were under way.
+            Err(Failed { error: unreachable(node.address(), failure), again: Again::Freely })
         }
         Err(Lost::Broken(failure)) => Err(hung(node, format!("the connection broke: {failure}"), nature)),
         Err(Lost::Unsent(failure @ Failure::OutboxFull)) => {

@@ -9,7 +9,7 @@ use crate::fake::{Fake, error, nobody};
 
 fn client<'a>(endpoints: impl IntoIterator<Item = &'a String>) -> Client {
     // Longer than all pauses of one call together.
-    let config = Config::new(endpoints).timeout(Duration::from_secs(20));
+    let config = Config::new(endpoints).timeout(Duration::from_secs(20)).retry_reserve(10);
     Client::lazy(config.route(Route::Endpoints)).unwrap()
 }
 
