@@ -5,16 +5,17 @@
 //! Those that turn out to be behind are repaired: in the background, or, if the client insists on replicas (`strict`),
 //! before it is answered, so that no later read finds less (the second phase of a read by Attiya, Bar-Noy and Dolev).
 
+mod repair;
+mod stand_in;
+
 use core::time::Duration;
 
 use bytes::Bytes;
 use kvorum_quorum::{self as quorum, Level, Outcome, ReplicaSet, Requirement};
 
-use super::hints::StandInReader;
-use super::overlay::Merged;
 use super::put::{enough_are_up, stand_in_count};
 use super::stand_ins::StandIns;
-use super::{AfterDurable, Base, Effect, LogSeq, Origin, Pending, Preference, Report, Shard, StoreError, Waiter, emit};
+use super::{AfterDurable, Effect, Origin, Pending, Preference, Report, Shard, StoreError, emit};
 use crate::{
     Consistency, Failure, FailureKind, KeyspaceId, Message, NodeId, Now, Op, Record, Replicas, Response, StoredKey,
     context, record,
@@ -291,21 +292,6 @@ impl Shard {
         }
     }
 
-    /// Has the next node that may stand in for a replica tell what it keeps for it.
-    fn ask_stand_in_to_read(&mut self, now: Now, op: Op, replica: usize, out: &mut impl Extend<Effect>) {
-        let Some(Pending::Get(get)) = self.ops.get_mut(op) else { return };
-        let Some(node) = get.place.stand_ins(replica).find(|node| !get.stand_ins.was_asked(*node)) else {
-            return self.get_voted(now, op, quorum::Input::NoStandIn { replica }, out);
-        };
-        let (key, (target, tag)) = (get.key.clone(), get.place.address(replica));
-        get.stand_ins.ask(node, replica);
-        if node == self.me.node {
-            self.stand_in_read(StandInReader::Mine(op), target, &key, out);
-        } else {
-            self.ask(node, tag, Message::Read { op, key, known: None, stand_in_for: Some(target) }, out);
-        }
-    }
-
     /// Has this node's own copy read, as far as it is durable: [`Shard::local_read`] follows.
     pub(super) fn read_here(&mut self, now: Now, op: Op, key: StoredKey, out: &mut impl Extend<Effect>) {
         match (self.overlay.newest(&key), self.log.failure()) {
@@ -346,46 +332,6 @@ impl Shard {
                 self.get_waits(op, out);
                 self.get_store_failed(now, op, out);
             }
-        }
-    }
-
-    /// What this node keeps for an absent replica was looked up.
-    fn stand_in_told(
-        &mut self,
-        now: Now,
-        op: Op,
-        result: Result<Option<Record>, StoreError>,
-        out: &mut impl Extend<Effect>,
-    ) {
-        let Some(Pending::StandInRead(reader)) = self.ops.remove(op) else { return };
-        match (reader, result) {
-            (StandInReader::Peer(from, op), Ok(record)) => self.send(from, Message::ReadReply { op, record }, out),
-            (StandInReader::Peer(from, op), Err(error)) => {
-                self.refuse(from, op, error.kind(), &error.to_string(), out);
-            }
-            (StandInReader::Mine(op), result) => {
-                self.stood_in_to_read(now, op, self.me.node, result.unwrap_or_default(), out);
-            }
-        }
-    }
-
-    /// A stand-in tells what it keeps for a replica, or that it keeps nothing, or nothing at all.
-    fn stood_in_to_read(
-        &mut self,
-        now: Now,
-        op: Op,
-        node: NodeId,
-        record: Option<Record>,
-        out: &mut impl Extend<Effect>,
-    ) {
-        let Some(Pending::Get(get)) = self.ops.get_mut(op) else { return };
-        let Some(replica) = get.stand_ins.close(node) else { return };
-        match record {
-            Some(record) => {
-                get.merge(None, Some(record));
-                self.get_voted(now, op, quorum::Input::StoodIn { replica }, out);
-            }
-            None => self.ask_stand_in_to_read(now, op, replica, out),
         }
     }
 
@@ -531,98 +477,6 @@ impl Shard {
         self.answer(get.origin, response, out);
     }
 
-    /// Repairs those that hold less than what was found, unless that is done already.
-    fn repair_behind(&mut self, now: Now, op: Op, get: &Get, out: &mut impl Extend<Effect>) {
-        if let (Some(newest), None) = (&get.newest, &get.repair) {
-            for replica in get.behind.iter() {
-                self.repair_replica(
-                    now,
-                    op,
-                    get.place.clone(),
-                    replica,
-                    &get.key,
-                    newest.clone(),
-                    Merged::Quietly,
-                    out,
-                );
-            }
-        }
-    }
-
-    fn send_repair(&mut self, now: Now, op: Op, replica: usize, out: &mut impl Extend<Effect>) {
-        let Some(Pending::Get(get)) = self.ops.get_mut(op) else { return };
-        let Some(newest) = get.newest.clone() else { return };
-        let (place, key) = (get.place.clone(), get.key.clone());
-        self.repair_replica(now, op, place, replica, &key, newest, Merged::Repaired(op), out);
-    }
-
-    /// Merges a record into a replica that holds less. Whoever does not wait for it has ended, and its answer is ignored.
-    #[expect(clippy::too_many_arguments, reason = "what is repaired, where, and who waits for it")]
-    fn repair_replica(
-        &mut self,
-        now: Now,
-        op: Op,
-        place: Preference,
-        replica: usize,
-        key: &StoredKey,
-        record: Record,
-        then: Merged,
-        out: &mut impl Extend<Effect>,
-    ) {
-        if !place.is_me(replica) {
-            let (node, tag) = place.address(replica);
-            let key = key.clone();
-            let message = Message::Write { op, key, record, minted: None, stand_in_for: None, relay: Vec::new() };
-            return self.ask(node, tag, message, out);
-        }
-        if self.log.failure().is_some() || self.is_full() {
-            if let Merged::Repaired(op) = then {
-                self.repair_voted(now, op, quorum::Input::Error { replica: 0 }, out);
-            }
-            return;
-        }
-        match self.overlay.newest(key).map(|(record, seq)| (record.cloned(), Some(seq))) {
-            Some(base) => self.merge_quietly(now, key, record, base, then, out),
-            None => match self.overlay.base_for(key, Waiter::Merge { record, then }) {
-                Base::Known(..) => unreachable!("the overlay was asked just now"),
-                Base::Waiting => {}
-                Base::Unknown => self.load_base_quietly(key.clone(), out),
-            },
-        }
-    }
-
-    /// A record that was pulled, or that repairs this node's copy, merges into what is here.
-    pub(super) fn merge_quietly(
-        &mut self,
-        now: Now,
-        key: &StoredKey,
-        record: Record,
-        base: (Option<Record>, Option<LogSeq>),
-        then: Merged,
-        out: &mut impl Extend<Effect>,
-    ) {
-        let then = match then {
-            Merged::Pulled(op) => AfterDurable::Pulled(op),
-            Merged::Repaired(op) => AfterDurable::Repaired(op),
-            Merged::Quietly => AfterDurable::Nothing,
-        };
-        self.merge_here(now, key, record, base, |_| then, out);
-    }
-
-    /// A replica that was behind holds what a read returns, or will not.
-    pub(super) fn repair_voted(&mut self, now: Now, op: Op, vote: quorum::Input, out: &mut impl Extend<Effect>) {
-        let Some(Pending::Get(Get { repair: Some(repair), .. })) = self.ops.get_mut(op) else { return };
-        let mut decisions = core::mem::take(&mut self.decisions);
-        repair.handle(now.elapsed, vote, &mut decisions);
-        self.carry_out_get(now, op, decisions, out);
-    }
-
-    pub(super) fn repair_reply(&mut self, now: Now, node: NodeId, op: Op, out: &mut impl Extend<Effect>) {
-        let Some(Pending::Get(get)) = self.ops.get_mut(op) else { return };
-        let Some(replica) = get.place.position_of(node) else { return };
-        self.repair_voted(now, op, quorum::Input::Answer { replica }, out);
-    }
-
     /// Who was asked in the first place and has not answered is at least so slow.
     fn notice_silence(&mut self, now: Now, get: &Get) {
         let waited = now.elapsed.saturating_sub(get.asked_at);
@@ -636,19 +490,6 @@ impl Shard {
 
     pub(super) fn latency_of(&mut self, node: NodeId) -> &mut quorum::Latency {
         self.latencies.entry(node).or_insert_with(|| quorum::Latency::new(FIRST_LATENCY))
-    }
-
-    /// What a strict read says when what it found could not be made to last.
-    fn repair_failure(&self, place: &Preference, repair: &quorum::Repair, outcome: Outcome) -> Response {
-        let kind = if outcome == Outcome::TimedOut { FailureKind::TimedOut } else { FailureKind::Rejected };
-        let message = format!(
-            "unavailable: a strict read returns what {} of {} replicas durably hold, {} do: {}; retry, or read with less",
-            repair.requirement().minimum(),
-            place.len(),
-            repair.answered().len(),
-            place.account(repair.answered(), repair.failed(), outcome),
-        );
-        Response::Failed(Failure::new(kind, message))
     }
 
     /// What a reader of the record has seen, as clients hold it; to have found nothing is something too. Empty while the

@@ -60,6 +60,8 @@ pub(super) struct Pull {
     /// How many shares were put off in a row: when it was all of them, there is a pause.
     put_off: usize,
     told: Option<Duration>,
+    /// Whether the end was told, of what was known to be left.
+    told_complete: bool,
 }
 
 /// One partition's.
@@ -234,8 +236,8 @@ impl Shard {
         let due = pull.told.is_none_or(|told| now.elapsed.saturating_sub(told) >= AGAIN);
         let is_complete = pull.queue.is_empty() && pull.current.is_none() && is_current;
         // The end is told at once, and again, for reports may be lost.
-        if due || is_complete && pull.told != Some(now.elapsed) {
-            pull.told = Some(now.elapsed);
+        if due || is_complete && !pull.told_complete {
+            (pull.told, pull.told_complete) = (Some(now.elapsed), is_complete);
             let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
             // The last is not over before nothing else can come.
             let of = pull.of.max(usize::from(!is_complete));

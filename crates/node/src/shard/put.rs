@@ -15,21 +15,21 @@
 //!
 //! To another data centre one copy is sent: the replica that gets it hands it on to the others there.
 
+mod base;
+mod spread;
+
 use core::time::Duration;
 
 use bytes::Bytes;
-use kvorum_hints::Kind;
 use kvorum_quorum::{self as quorum, Level, Outcome, ReplicaSet, Requirement};
 use kvorum_vclock::{Context, Dot, Timestamp};
 
-use super::hints::{HintAnswer, HintWaiter, Missed};
-use super::overlay::Merged;
 use super::stand_ins::StandIns;
-use super::{AfterDurable, Base, Effect, Origin, Pending, Preference, Report, Shard, StoreError, Waiter, emit};
+use super::{Base, Effect, Origin, Pending, Preference, Report, Shard, Waiter, emit};
 use crate::record::Attempted;
 use crate::{
-    ActorId, Attempt, Consistency, Failure, FailureKind, Keyspace, Message, Mode, NodeId, Now, Op, Record, Replicas,
-    Response, StoredKey, Unwritable, context,
+    ActorId, Attempt, Consistency, Failure, FailureKind, Keyspace, Mode, NodeId, Now, Op, Record, Replicas, Response,
+    StoredKey, Unwritable, context,
 };
 
 /// How long replicas may be silent before others stand in for them, if the write needs that.
@@ -313,75 +313,6 @@ impl Shard {
         }
     }
 
-    /// Has the stored record read that writes of this key wait for.
-    pub(super) fn load_base(&mut self, key: StoredKey, out: &mut impl Extend<Effect>) {
-        let op = self.ops.insert(Pending::BaseLoad { key: key.detached(), quietly: false });
-        emit(out, Effect::Load { op, key });
-    }
-
-    /// The same for what nobody has asked for.
-    pub(super) fn load_base_quietly(&mut self, key: StoredKey, out: &mut impl Extend<Effect>) {
-        let op = self.begin_background(Pending::BaseLoad { key: key.detached(), quietly: true });
-        emit(out, Effect::Load { op, key });
-    }
-
-    /// The stored record is known: whoever waited for it goes on, in the order they came.
-    pub(super) fn base_loaded(
-        &mut self,
-        now: Now,
-        op: Op,
-        result: Result<Option<Record>, StoreError>,
-        out: &mut impl Extend<Effect>,
-    ) {
-        let Some(Pending::BaseLoad { key, quietly }) = self.ops.remove(op) else {
-            unreachable!("only the reading of a base ends here");
-        };
-        self.background -= usize::from(quietly);
-        let waiters = self.overlay.loaded(&key);
-        let failure = self.log.failure().cloned();
-        let stored = match failure.map_or(result, Err) {
-            Ok(stored) => stored,
-            Err(error) => return self.base_unreadable(now, waiters, &error, out),
-        };
-        for waiter in waiters {
-            let (newest, durable_at) = match self.overlay.newest(&key) {
-                Some((record, seq)) => (record.cloned(), Some(seq)),
-                None => (stored.clone(), None),
-            };
-            let base = (newest, durable_at);
-            match waiter {
-                Waiter::Put(op) => self.put_above(now, op, base.0.as_ref(), out),
-                Waiter::Replica { from, op, record } => self.replica_merge(now, from, op, &key, record, base, out),
-                Waiter::Merge { record, then } => self.merge_quietly(now, &key, record, base, then, out),
-                Waiter::Hint(HintWaiter::Keep(missed)) => self.keep_beside(now, &key, missed, base, out),
-                Waiter::Hint(HintWaiter::Delivered(op)) => self.erase_if_same(now, op, &key, base.0, out),
-            }
-        }
-    }
-
-    /// A damaged stored record may hide an acknowledged version, so nothing may be merged into it.
-    fn base_unreadable(&mut self, now: Now, waiters: Vec<Waiter>, error: &StoreError, out: &mut impl Extend<Effect>) {
-        for waiter in waiters {
-            match waiter {
-                Waiter::Put(op) => self.put_rejected(op, format!("cannot write: {error}"), out),
-                Waiter::Replica { from, op, .. } => {
-                    let message = format!("{}: {error}", self.view.name_of(self.me.node));
-                    let failure = Failure::new(error.kind(), message);
-                    self.send(from, Message::Refused { op, failure }, out);
-                }
-                Waiter::Merge { then: Merged::Pulled(op), .. } => self.pull_failed(now, op, out),
-                Waiter::Merge { then: Merged::Repaired(op), .. } => {
-                    self.repair_voted(now, op, quorum::Input::Error { replica: 0 }, out);
-                }
-                Waiter::Merge { then: Merged::Quietly, .. } => {}
-                Waiter::Hint(HintWaiter::Keep(missed)) => {
-                    self.hint_refused(now, missed.answer, &error.to_string(), out);
-                }
-                Waiter::Hint(HintWaiter::Delivered(op)) => self.hint_failed(now, op, out),
-            }
-        }
-    }
-
     /// Mints a dot above what is stored, and sends the record everywhere at once.
     fn put_above(&mut self, now: Now, op: Op, stored: Option<&Record>, out: &mut impl Extend<Effect>) {
         let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
@@ -504,21 +435,6 @@ impl Shard {
         }
     }
 
-    /// Who stands in for a replica keeps the write durably.
-    pub(super) fn put_stood_in(
-        &mut self,
-        now: Now,
-        op: Op,
-        node: NodeId,
-        newest: Dot<ActorId>,
-        out: &mut impl Extend<Effect>,
-    ) {
-        let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
-        let Some(replica) = put.stand_ins.close(node) else { return };
-        self.put_noticed(op, replica, newest);
-        self.put_voted(now, op, quorum::Input::StoodIn { replica }, out);
-    }
-
     /// Notes what a replica, or who stands in for it, holds by now.
     fn put_noticed(&mut self, op: Op, replica: usize, newest: Dot<ActorId>) {
         let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
@@ -538,65 +454,6 @@ impl Shard {
         } else {
             self.stand_in_failed(now, op, node, out);
         }
-    }
-
-    /// Who was to hand the write on has had its time: those who have not answered get it from here.
-    fn relays_overdue(&mut self, now: Now, op: Op, out: &mut impl Extend<Effect>) {
-        let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
-        if now.elapsed >= put.relays_until {
-            let relays: Vec<usize> = put.relays.iter().map(|(relay, _)| *relay).collect();
-            relays.into_iter().for_each(|relay| self.relay_failed(op, relay, out));
-        }
-    }
-
-    /// Who was to hand the write on in its data centre does not, as far as is known: the others there get it from here.
-    fn relay_failed(&mut self, op: Op, relay: usize, out: &mut impl Extend<Effect>) {
-        let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
-        let Stage::Writing { tally, .. } = &put.stage else { return };
-        let Some(at) = put.relays.iter().position(|(replica, _)| *replica == relay) else { return };
-        let (_, others) = put.relays.swap_remove(at);
-        for replica in others.intersection(tally.open()).iter() {
-            self.send_put(op, replica, ReplicaSet::EMPTY, out);
-        }
-    }
-
-    /// A stand-in refuses, or was not reached: the next one is asked.
-    pub(super) fn stand_in_failed(&mut self, now: Now, op: Op, node: NodeId, out: &mut impl Extend<Effect>) {
-        let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
-        if let Some(replica) = put.stand_ins.close(node) {
-            self.ask_stand_in(now, op, replica, out);
-        }
-    }
-
-    /// Has the next node that may stand in for a replica keep the write.
-    fn ask_stand_in(&mut self, now: Now, op: Op, replica: usize, out: &mut impl Extend<Effect>) {
-        let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
-        let Stage::Writing { dot, record, .. } = &put.stage else { return };
-        let Some(node) = put.place.stand_ins(replica).find(|node| !put.stand_ins.was_asked(*node)) else {
-            return self.put_voted(now, op, quorum::Input::NoStandIn { replica }, out);
-        };
-        let (key, record, minted) = (put.intent.key.clone(), record.clone(), Some(dot.time));
-        let (target, tag) = put.place.address(replica);
-        put.stand_ins.ask(node, replica);
-        if node == self.me.node {
-            let answer = HintAnswer::Mine(op);
-            self.keep_hint(now, Missed { target, key, record, kind: Kind::Owed, answer }, out);
-        } else {
-            let stand_in_for = Some(target);
-            self.ask(node, tag, Message::Write { op, key, record, minted, stand_in_for, relay: Vec::new() }, out);
-        }
-    }
-
-    /// Keeps what a replica has missed, until it can be told.
-    fn hint_put(&mut self, now: Now, op: Op, replica: usize, out: &mut impl Extend<Effect>) {
-        let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
-        let Stage::Writing { record, .. } = &put.stage else { return };
-        if put.place.is_me(replica) {
-            return; // What this node cannot store it cannot keep for itself.
-        }
-        let (key, record, target) = (put.intent.key.clone(), record.clone(), put.place.replica(replica).id);
-        let missed = Missed { target, key, record, kind: Kind::Spare, answer: HintAnswer::Nobody };
-        self.keep_hint(now, missed, out);
     }
 
     pub(super) fn put_voted(&mut self, now: Now, op: Op, vote: quorum::Input, out: &mut impl Extend<Effect>) {
@@ -648,68 +505,6 @@ impl Shard {
         }
         self.decisions = decisions;
         self.put_settle(now, op, out);
-    }
-
-    /// A write that is done stays until each replica has answered or is hinted.
-    fn put_settle(&mut self, now: Now, op: Op, out: &mut impl Extend<Effect>) {
-        let too_many = self.settling > self.operations_limit() / SETTLING_PART;
-        let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
-        let Stage::Writing { tally, .. } = &mut put.stage else { return };
-        if tally.is_settled() {
-            self.settling -= usize::from(put.is_answered());
-            self.ops.remove(op);
-        } else if put.origin.is_none() && too_many {
-            // As if the time for the silent ones were over.
-            let over = tally.next_timeout().unwrap_or(now.elapsed);
-            let mut decisions = core::mem::take(&mut self.decisions);
-            tally.handle_timeout(over, &mut decisions);
-            self.carry_out_put(now, op, decisions, out);
-        } else {
-            let relays = (!put.relays.is_empty()).then_some(put.relays_until);
-            let next = tally.next_timeout().into_iter().chain(relays).min();
-            self.deadlines.watch(now.elapsed, next, &mut put.wake, op);
-        }
-    }
-
-    /// One replica of each remote data centre gets the write for all there.
-    fn choose_relays(&mut self, now: Now, op: Op, decisions: &[quorum::Effect]) {
-        let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
-        let sent: ReplicaSet = decisions
-            .iter()
-            .filter_map(|decision| if let quorum::Effect::Send { replica } = decision { Some(*replica) } else { None })
-            .collect();
-        for centre in put.place.remote_centres() {
-            let mut members = centre.intersection(sent);
-            if members.len() > 1
-                && let Some(relay) = members.iter().next()
-            {
-                members.remove(relay);
-                put.relays.push((relay, members));
-                put.relays_until = now.elapsed.saturating_add(RELAY_PATIENCE);
-            }
-        }
-    }
-
-    fn send_put_by_relay(&mut self, op: Op, replica: usize, out: &mut impl Extend<Effect>) {
-        let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
-        if put.relays.iter().any(|(_, others)| others.contains(replica)) {
-            return;
-        }
-        let others = put.relays.iter().find(|(relay, _)| *relay == replica).map(|(_, others)| *others);
-        self.send_put(op, replica, others.unwrap_or(ReplicaSet::EMPTY), out);
-    }
-
-    fn send_put(&mut self, op: Op, replica: usize, others: ReplicaSet, out: &mut impl Extend<Effect>) {
-        let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
-        let Stage::Writing { dot, record, .. } = &put.stage else { unreachable!("a tally exists") };
-        let (key, record, minted) = (put.intent.key.clone(), record.clone(), Some(dot.time));
-        if put.place.is_me(replica) {
-            self.append(&key, &record, AfterDurable::Vote(op), out);
-        } else {
-            let (node, tag) = put.place.address(replica);
-            let relay = others.iter().map(|other| put.place.replica(other).id).collect();
-            self.ask(node, tag, Message::Write { op, key, record, minted, stand_in_for: None, relay }, out);
-        }
     }
 
     fn finish_put(&mut self, now: Now, op: Op, outcome: Outcome, out: &mut impl Extend<Effect>) {
