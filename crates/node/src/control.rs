@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use kvorum_gossip::{self as gossip, Gossip, Profile, State};
+use kvorum_ring::PartitionId;
 
 pub use catalog::{ChangeError, ChangeErrorKind, ChangeOutcome, Changed};
 pub use clock::Figures;
@@ -87,6 +88,8 @@ pub struct Control {
     /// What each shard keeps for absent nodes.
     hints: BTreeMap<ShardIndex, Vec<HintQueue>>,
     hints_dropped: u64,
+    /// Partitions of members that miss writes which nobody keeps for them any more: to be compared first.
+    dirty: BTreeSet<(NodeId, PartitionId)>,
     identity_unsaved: bool,
     identity_saving: bool,
     taken_over: bool,
@@ -163,6 +166,7 @@ impl Control {
             pulls: BTreeMap::new(),
             hints: BTreeMap::new(),
             hints_dropped: 0,
+            dirty: BTreeSet::new(),
             identity_unsaved: false,
             identity_saving: false,
             taken_over: false,
@@ -396,7 +400,10 @@ impl Control {
                 }
             }
             Report::Hints { shard, queues } => drop(self.hints.insert(shard, queues)),
-            Report::HintDropped { .. } => self.hints_dropped += 1,
+            Report::HintDropped { target, partition } => {
+                self.hints_dropped += 1;
+                self.dirty.insert((target, partition));
+            }
             Report::Pull { shard, progress } => self.pulled(shard, progress, out),
             Report::Pruned { entries } => self.pruned = self.pruned.saturating_add(entries as u64),
             Report::PeerFailed(id) => {

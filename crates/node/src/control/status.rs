@@ -201,6 +201,17 @@ impl Control {
                 ));
             }
         }
+        let mut lacking: BTreeMap<NodeId, usize> = BTreeMap::new();
+        for (target, _) in &self.dirty {
+            *lacking.entry(*target).or_default() += 1;
+        }
+        for (target, partitions) in lacking {
+            warnings.push(format!(
+                "{} lacks writes of {partitions} partitions that {} could not keep for it: they come when their keys are read",
+                self.name_of(target),
+                self.meta.name
+            ));
+        }
         match self.layout.as_deref() {
             None => warnings.push(format!("not ready: {}", self.view(Duration::ZERO).not_ready_because())),
             Some(layout) => {
