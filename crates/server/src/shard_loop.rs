@@ -136,8 +136,8 @@ struct Peer {
     bulk: Vec<(usize, v1::Frame)>,
 }
 
-/// What the answers to one session's requests may hold: 4096 pairs of 10 KiB. More requests wait in the client's
-/// outbox; what a client sends in one message beyond it is refused as overload.
+/// What the answers to one session's requests may hold: 4096 pairs of 10 KiB. What comes beyond it is refused at once: a
+/// request that has to wait for so many others is better made elsewhere, or later.
 pub(crate) const SESSION_BYTES: usize = 40 << 20;
 /// What a page of a scan holds, apart from its last pair.
 const SCAN_BYTES: usize = 256 << 10;

@@ -1,5 +1,7 @@
 //! Records: encoding, laws, expiry.
 
+mod attempted;
+
 use super::*;
 use proptest::prelude::*;
 

@@ -1,17 +1,24 @@
 //! How a shard behaves, told by inputs and checked by effects. One file for each behaviour, named like the file it
 //! tests; `bench` holds a single shard, `random` several that talk to each other.
 
+mod attempt;
 mod bench;
 mod causal;
+mod centres;
 mod failure;
 mod fitness;
 mod forward;
 mod get;
+mod hints;
 mod keyspaces;
 mod limits;
+mod lost_log;
+mod pull;
 mod put;
 mod random;
 mod remint;
+mod repair;
 mod replica;
 mod scan;
+mod sloppy;
 mod why;

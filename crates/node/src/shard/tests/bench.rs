@@ -1,35 +1,35 @@
 //! A shard on a bench: its engine is a map that answers at once or when told, what it sends is kept to be looked at,
 //! and whatever a peer would say is said by the test.
 
+mod cluster;
+mod words;
+
 use std::collections::{BTreeMap, VecDeque};
 
-use bytes::Bytes;
-use kvorum_gossip::State;
-use kvorum_quorum::Level;
-use kvorum_ring::{Partitions, Replication};
-use kvorum_vclock::{Dot, Timestamp};
+use kvorum_vclock::Timestamp;
 
 use super::super::*;
-use crate::{
-    Address, Catalog, CatalogChange, Charter, Consistency, DEFAULT_KEYSPACE, KeyspaceId, Layout, LayoutMember, Mode,
-    Replicas, Secret, Settings, ShardIndex, ViewMember,
-};
+use crate::{Catalog, KeyRange, KeyspaceId, Lane, Layout, ShardIndex};
 
-/// The wall clock when a bench is set up, in milliseconds.
-pub(super) const WALL: u64 = 1_000_000;
-/// The partition of every key: there is just one.
-pub(super) const PARTITION: PartitionId = PartitionId(0);
+pub(super) use cluster::*;
+pub(super) use words::*;
 
-/// What a bench is set up with: five nodes, of which the first three hold all keys.
+/// What a bench is set up with: five nodes, of which the first three hold all keys, unless a layout is given.
 pub(super) struct Setup {
     pub(super) me: u64,
     pub(super) replicas: u16,
     /// Whether the others may stand in for them.
     pub(super) fallbacks: bool,
+    pub(super) layout: Option<Arc<Layout>>,
+    pub(super) catalog: Arc<Catalog>,
     pub(super) down: Vec<u64>,
+    pub(super) in_doubt: Vec<u64>,
     pub(super) limits: Limits,
     pub(super) hedge_after: Duration,
+    pub(super) clock_floor: Timestamp,
     pub(super) ceiling: Timestamp,
+    /// Which of how many shards it is.
+    pub(super) shard: (u16, usize),
 }
 
 impl Default for Setup {
@@ -38,197 +38,39 @@ impl Default for Setup {
             me: 1,
             replicas: 3,
             fallbacks: false,
+            layout: None,
+            catalog: catalog(),
             down: Vec::new(),
+            in_doubt: Vec::new(),
             limits: Limits::default(),
             hedge_after: Duration::from_secs(60),
+            clock_floor: Timestamp::MIN,
             ceiling: Timestamp::MAX,
+            shard: (0, 1),
         }
-    }
-}
-
-/// A layout of five nodes in which the first so many hold the one partition, and the others may stand in for them.
-pub(super) fn layout(replicas: u16, fallbacks: bool) -> Arc<Layout> {
-    let member = |n: u64| LayoutMember {
-        id: NodeId(n),
-        name: format!("n{n}").into(),
-        dc: "dc".into(),
-        rack: "rack".into(),
-        weight: 1,
-    };
-    let partitions = Partitions::new(1).unwrap();
-    let members = (1..=5).map(member).collect();
-    let (rows, fallbacks) =
-        (vec![(0..replicas).collect()], vec![(replicas..if fallbacks { 5 } else { replicas }).collect()]);
-    Arc::new(Layout::from_parts(1, Replication::PerCentre(3), members, partitions, rows, fallbacks).unwrap())
-}
-
-/// The keyspace whose versions may be concurrent.
-pub(super) const CARTS: KeyspaceId = KeyspaceId(3);
-/// An `lww` keyspace with settings of its own: values live for 100 ms, reads and writes ask at least two replicas.
-pub(super) const CODES: KeyspaceId = KeyspaceId(4);
-/// One that was dropped.
-pub(super) const DROPPED: KeyspaceId = KeyspaceId(2);
-/// One that nobody has heard of.
-pub(super) const UNHEARD: KeyspaceId = KeyspaceId(5);
-pub(super) const SECRET: Secret = Secret([7; 32]);
-
-/// Beside the default keyspace those above.
-pub(super) fn catalog() -> Arc<Catalog> {
-    let settings = Settings { ttl_ms: Some(100), min_read: 2, min_write: 2, ..Settings::default() };
-    let create = |name: &str, mode, settings| CatalogChange::Create { name: name.into(), mode, settings };
-    let changes = [
-        create("gone", Mode::Causal, Settings::default()),
-        create("carts", Mode::Causal, Settings::default()),
-        create("codes", Mode::Lww, settings),
-        CatalogChange::Drop { name: "gone".into() },
-    ];
-    let founded = Catalog::found(Charter { founder: NodeId(1), secret: SECRET });
-    Arc::new(changes.iter().fold(founded, |catalog, change| catalog.changed(change).unwrap().0))
-}
-
-/// The view of a node that takes some others for down.
-pub(super) fn view(me: u64, layout: Option<Arc<Layout>>, down: &[u64]) -> Arc<View> {
-    let member = |n: u64| ViewMember {
-        name: format!("n{n}").into(),
-        peer: Address::from("peer"),
-        client: Address::from("client"),
-        actor: ActorId(n),
-        dc: "dc".into(),
-        state: if down.contains(&n) { State::Down } else { State::Up },
-        catalog: 0,
-        in_doubt: false,
-    };
-    let members = (1..=5).map(|n| (NodeId(n), member(n))).collect();
-    Arc::new(View::new(NodeId(me), None, layout, catalog(), members, "dc", None))
-}
-
-pub(super) fn tag() -> EpochPhase {
-    EpochPhase { epoch: 1, phase: crate::Phase::Stable }
-}
-
-pub(super) fn key(name: &str) -> StoredKey {
-    StoredKey::new(DEFAULT_KEYSPACE, PARTITION, name.as_bytes())
-}
-
-/// A timestamp so many milliseconds after (or before) the wall clock at the start.
-pub(super) fn at(offset_ms: i64) -> Timestamp {
-    Timestamp::from_parts(WALL.checked_add_signed(offset_ms).unwrap(), 0)
-}
-
-/// A dot that another node minted then.
-pub(super) fn dot(offset_ms: i64) -> Dot<ActorId> {
-    Dot { time: at(offset_ms), actor: ActorId(99) }
-}
-
-pub(super) fn record(offset_ms: i64, value: &str) -> Record {
-    Record::lww(dot(offset_ms), Some(value.as_bytes()), None)
-}
-
-/// The value of a record's newest version.
-pub(super) fn value_of(record: &Record) -> Option<Bytes> {
-    record.versions().next().and_then(|version| version.value)
-}
-
-/// An operation of another node.
-pub(super) fn their_op(slot: u32) -> Op {
-    Op { slot, generation: 77 }
-}
-
-pub(super) fn ms(ms: u64) -> Duration {
-    Duration::from_millis(ms)
-}
-
-/// A get, put or delete with a level.
-pub(super) fn get(key: &str, level: Level) -> Operation {
-    Operation::Get { key: Bytes::copy_from_slice(key.as_bytes()), level: Some(level), consistency: None }
-}
-
-pub(super) fn put(key: &str, value: &str, level: Level) -> Operation {
-    let (key, value) = (Bytes::copy_from_slice(key.as_bytes()), Bytes::copy_from_slice(value.as_bytes()));
-    Operation::Put {
-        key,
-        value,
-        ttl_ms: None,
-        level: Some(level),
-        consistency: None,
-        attempt: None,
-        context: Bytes::new(),
-    }
-}
-
-pub(super) fn delete(key: &str, level: Level) -> Operation {
-    let key = Bytes::copy_from_slice(key.as_bytes());
-    Operation::Delete { key, level: Some(level), consistency: None, attempt: None, context: Bytes::new() }
-}
-
-/// The same operation, whose client insists on replicas.
-pub(super) fn strict(operation: Operation) -> Operation {
-    let mut operation = operation;
-    match &mut operation {
-        Operation::Get { consistency, .. }
-        | Operation::Put { consistency, .. }
-        | Operation::Delete { consistency, .. } => *consistency = Some(Consistency::Strict),
-        Operation::Why { .. } | Operation::Scan(_) => panic!("{operation:?} asks replicas alone anyway"),
-    }
-    operation
-}
-
-pub(super) fn request(operation: Operation, timeout: Duration) -> Request {
-    Request { keyspace: DEFAULT_KEYSPACE, timeout, operation }
-}
-
-/// A write that another node coordinates: freshly minted.
-pub(super) fn their_write(slot: u32, key: StoredKey, record: Record) -> Message {
-    let minted = Some(record.time());
-    Message::Write { op: their_op(slot), key, record, minted, stand_in_for: None, relay: Vec::new() }
-}
-
-/// What a response failed with.
-pub(super) fn failure(response: &Response) -> &Failure {
-    match response {
-        Response::Failed(failure) => failure,
-        other => panic!("expected a failure, not {other:?}"),
-    }
-}
-
-/// The value and the replicas of a response to a get.
-pub(super) fn value(response: &Response) -> (Option<Bytes>, Replicas) {
-    match response {
-        Response::Value { record, as_of_ms, replicas, .. } => {
-            let newest = record.as_ref().and_then(|record| record.live_versions(*as_of_ms).next());
-            (newest.and_then(|version| version.value), *replicas)
-        }
-        other => panic!("expected a value, not {other:?}"),
-    }
-}
-
-/// The dot and the replicas of a response to a put.
-pub(super) fn written(response: &Response) -> (Dot<ActorId>, Replicas) {
-    match response {
-        Response::Written { dot, replicas, .. } => (*dot, *replicas),
-        other => panic!("expected an acknowledgement, not {other:?}"),
     }
 }
 
 pub(super) struct Bench {
     pub(super) shard: Shard,
     pub(super) now: Now,
-    me: u64,
-    layout: Arc<Layout>,
+    pub(super) sight: Sight,
     /// What the engine durably holds.
     pub(super) store: BTreeMap<StoredKey, Record>,
     /// What was appended and is not durable.
     pub(super) log: VecDeque<(LogSeq, StoredKey, Record)>,
     /// The removals among it.
-    erased: VecDeque<(LogSeq, StoredKey)>,
+    pub(super) erased: VecDeque<(LogSeq, StoredKey)>,
     last_seq: LogSeq,
     /// Loads and scans wait for [`Bench::release`].
     pub(super) hold_reads: bool,
     pub(super) held: VecDeque<Effect>,
     requests: u64,
     replies: Vec<(u64, Response)>,
-    sent: Vec<(u64, Message)>,
+    sent: Vec<(u64, Lane, Message)>,
     reports: Vec<Report>,
+    /// What was reported last of the hints that are kept.
+    pub(super) queues: Vec<HintQueue>,
 }
 
 impl Bench {
@@ -237,23 +79,24 @@ impl Bench {
     }
 
     pub(super) fn new(setup: Setup) -> Self {
-        let layout = layout(setup.replicas, setup.fallbacks);
+        let layout = setup.layout.unwrap_or_else(|| layout(setup.replicas, setup.fallbacks));
+        let (me, shard) = (setup.me, setup.shard);
         let config = ShardConfig {
-            index: ShardIndex(0),
-            shards: 1,
-            actor: ActorId(setup.me),
-            clock_floor: Timestamp::MIN,
+            index: ShardIndex(shard.0),
+            shards: shard.1,
+            actor: ActorId(me),
+            clock_floor: setup.clock_floor,
             max_drift_ms: 500,
             hedge_after: setup.hedge_after,
             limits: setup.limits,
-            seed: (1000 + setup.me) << 32,
+            seed: (1000 + me) << 32,
         };
-        let view = view(setup.me, Some(Arc::clone(&layout)), &setup.down);
+        let (layout, catalog) = (Some(layout), setup.catalog);
+        let sight = Sight { me, layout, catalog, newest_catalog: 0, down: setup.down, in_doubt: setup.in_doubt };
         let mut bench = Self {
-            shard: Shard::new(config, view),
+            shard: Shard::new(config, sight.view()),
             now: Now { elapsed: Duration::from_secs(1), unix_ms: WALL },
-            me: setup.me,
-            layout,
+            sight,
             store: BTreeMap::new(),
             log: VecDeque::new(),
             erased: VecDeque::new(),
@@ -264,6 +107,7 @@ impl Bench {
             replies: Vec::new(),
             sent: Vec::new(),
             reports: Vec::new(),
+            queues: Vec::new(),
         };
         bench.tell(Input::ClockCeiling(setup.ceiling));
         bench
@@ -283,10 +127,10 @@ impl Bench {
         for effect in effects {
             match effect {
                 Effect::Reply { to, response } => self.replies.push((to.request, response)),
-                Effect::Send { to, message, tag: sent_tag, .. } => {
+                Effect::Send { to, lane, message, tag: sent_tag } => {
                     assert_eq!(sent_tag, tag());
-                    assert_ne!(to.node, NodeId(self.me), "nobody writes to himself");
-                    self.sent.push((to.node.0, message));
+                    assert_ne!(to.node, NodeId(self.sight.me), "nobody writes to himself");
+                    self.sent.push((to.node.0, lane, message));
                 }
                 Effect::Append { seq, key, record } => {
                     self.follows(seq);
@@ -302,6 +146,7 @@ impl Bench {
                 }
                 Effect::Scan { .. } if self.hold_reads => self.held.push_back(effect),
                 Effect::Load { .. } | Effect::Scan { .. } => inputs.push_back(self.read(effect)),
+                Effect::Report(Report::Hints { queues, .. }) => self.queues = queues,
                 Effect::Report(report) => self.reports.push(report),
             }
         }
@@ -317,16 +162,7 @@ impl Bench {
         match effect {
             Effect::Load { op, key } => Input::Loaded { op, result: Ok(self.store.get(&key).cloned()) },
             Effect::Scan { op, range, limit_bytes } => {
-                let mut page = Page::default();
-                let mut bytes = 0;
-                for (key, record) in self.store.iter().filter(|(key, _)| range.contains(key.as_bytes())) {
-                    if bytes >= limit_bytes as usize {
-                        page.more = true;
-                        break;
-                    }
-                    bytes += crate::row_weight(key, record);
-                    page.rows.push((key.clone(), record.clone()));
-                }
+                let page = page(&self.store, &range, limit_bytes);
                 Input::Scanned { op, result: Ok(page) }
             }
             other => panic!("{other:?} asks nothing of the engine"),
@@ -412,8 +248,32 @@ impl Bench {
 
     /// The nodes that are down from now on.
     pub(super) fn down(&mut self, down: &[u64]) {
-        let view = view(self.me, Some(Arc::clone(&self.layout)), down);
-        self.tell(Input::View(view));
+        self.sees(|sight| sight.down = down.to_vec());
+    }
+
+    /// The cluster has changed.
+    pub(super) fn sees(&mut self, change: impl FnOnce(&mut Sight)) {
+        change(&mut self.sight);
+        self.tell(Input::View(self.sight.view()));
+    }
+
+    /// The same node after a restart, with what its store holds durably; time has gone on.
+    pub(super) fn restarted(self, setup: Setup) -> Self {
+        let Self { store, now, .. } = self;
+        let mut after = Self::new(Setup { clock_floor: Timestamp::from_parts(now.unix_ms + 1000, 0), ..setup });
+        (after.store, after.now) = (store, now);
+        after
+    }
+
+    /// Everything of the engine that belongs to clients.
+    pub(super) fn pairs(&self) -> Vec<(StoredKey, Record)> {
+        let pairs = self.store.iter().filter(|(key, _)| key.keyspace() != HINTS_KEYSPACE);
+        pairs.map(|(key, record)| (key.clone(), record.clone())).collect()
+    }
+
+    /// The rows of hints in the engine.
+    pub(super) fn hint_rows(&self) -> usize {
+        self.store.len() - self.pairs().len()
     }
 
     /// Lets time pass, and calls the shard whenever it wants to be.
@@ -448,6 +308,11 @@ impl Bench {
 
     /// What was sent to peers since the last time.
     pub(super) fn sent(&mut self) -> Vec<(u64, Message)> {
+        self.sent_in_lanes().into_iter().map(|(node, _, message)| (node, message)).collect()
+    }
+
+    /// The same, and on which lane.
+    pub(super) fn sent_in_lanes(&mut self) -> Vec<(u64, Lane, Message)> {
         core::mem::take(&mut self.sent)
     }
 
@@ -461,15 +326,27 @@ impl Bench {
 
     /// What was reported since the last time, without what hints are kept.
     pub(super) fn reports(&mut self) -> Vec<Report> {
-        let mut reports = core::mem::take(&mut self.reports);
-        reports.retain(|report| !matches!(report, Report::Hints { .. }));
-        reports
+        core::mem::take(&mut self.reports)
     }
 
     /// Nothing is in flight any more, nothing was said that was not looked at.
     pub(super) fn assert_idle(&mut self) {
         assert_eq!(self.shard.operations(), 0, "operations are left");
-
         assert_eq!((self.replies(), self.sent(), self.reports()), (vec![], vec![], vec![]));
     }
+}
+
+/// A page of what an engine holds.
+pub(super) fn page(store: &BTreeMap<StoredKey, Record>, range: &KeyRange, limit_bytes: u32) -> Page {
+    let mut page = Page::default();
+    let mut bytes = 0;
+    for (key, record) in store.iter().filter(|(key, _)| range.contains(key.as_bytes())) {
+        if bytes >= limit_bytes as usize {
+            page.more = true;
+            break;
+        }
+        bytes += crate::row_weight(key, record);
+        page.rows.push((key.clone(), record.clone()));
+    }
+    page
 }
