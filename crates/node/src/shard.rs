@@ -110,7 +110,7 @@ enum Pending {
         checked: bool,
     },
     /// What this node keeps for an absent replica is being read.
-    StandInRead(hints::StandInReader),
+    StandInRead(hints::StandInRead),
     /// Hints that an earlier process kept are being counted.
     HintRecovery,
     /// The next hints for a node are being looked up.
@@ -425,7 +425,7 @@ impl Shard {
                 Err(failure) => self.send(coordinator, Message::Refused { op, failure }, out),
             },
             Message::Read { op, key, known, stand_in_for } => {
-                self.replica_read(from, op, key, known, stand_in_for, out);
+                self.replica_read(now, from, op, key, known, stand_in_for, out);
             }
             Message::Scan { op, range, limit_bytes, checked } => {
                 self.replica_scan(from, op, range, limit_bytes, checked, out);

@@ -82,9 +82,13 @@ impl Record {
         Self(Bytes::from(bytes))
     }
 
-    /// The version that was minted for a write, if the record remembers one; the first, should there be several.
+    /// The version that was minted for a write, if the record remembers one. Should there be several, the one that is still
+    /// there, or else the newest.
     pub(crate) fn attempt(&self, id: u64) -> Option<Dot<ActorId>> {
-        self.attempts().filter(|attempt| attempt.id == id).map(|attempt| attempt.dot).min()
+        let minted = || self.attempts().filter(|attempt| attempt.id == id).map(|attempt| attempt.dot);
+        let mut live: Vec<Dot<ActorId>> = self.versions().map(|version| version.dot).collect();
+        live.retain(|dot| minted().any(|minted| minted == *dot));
+        live.into_iter().min().or_else(|| minted().max())
     }
 
     /// Whether it may have forgotten an attempt that was made since then.

@@ -235,6 +235,8 @@ impl Shard {
     }
 
     fn carry_out_get(&mut self, now: Now, op: Op, mut decisions: Vec<quorum::Effect>, out: &mut impl Extend<Effect>) {
+        // Who is repaired is, even if the read need not wait for that.
+        decisions.sort_by_key(|decision| matches!(decision, quorum::Effect::Done(_)));
         for decision in decisions.drain(..) {
             match decision {
                 quorum::Effect::Send { replica } => self.send_get(now, op, replica, out),
@@ -319,7 +321,11 @@ impl Shard {
             (Some(Pending::Why(_)), result) => {
                 self.why_answered(op, 0, result.map_err(|error| error.to_string()), out);
             }
-            (Some(Pending::StandInRead(_)), result) => self.stand_in_told(now, op, result, out),
+            (Some(Pending::StandInRead(read)), Ok(record)) => {
+                read.found = record::merge(read.found.take(), record);
+                self.stand_in_reads_on(now, op, out);
+            }
+            (Some(Pending::StandInRead(_)), Err(error)) => self.stand_in_told(now, op, Some(error), out),
             (Some(Pending::Get(get)), Ok(record)) => {
                 if matches!(get.own, Own::Reading) {
                     get.own = Own::Known(record.clone());
@@ -428,6 +434,7 @@ impl Shard {
             && get.newest.is_some()
             && let Some(requirement) = get.strict.take()
         {
+            get.wake = Duration::MAX;
             let mut decisions = core::mem::take(&mut self.decisions);
             let (all, down) = (get.place.all(), get.place.down());
             let (holders, behind, until) = (get.holders, get.behind, get.deadline);
@@ -441,6 +448,8 @@ impl Shard {
                 until,
                 &mut decisions,
             )));
+            // What still answers the read says nothing of the repair.
+            let op = self.ops.rename(op);
             return self.carry_out_get(now, op, decisions, out);
         }
         let Some(Pending::Get(get)) = self.ops.remove(op) else { unreachable!("it was just found") };

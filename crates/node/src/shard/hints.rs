@@ -27,7 +27,7 @@ use super::{AfterDurable, Base, Effect, LogSeq, Pending, Report, Shard, Waiter, 
 use crate::{ActorId, FailureKind, KeyspaceId, Message, NodeId, Now, Op, PeerShard, Record, StoredKey};
 
 pub(super) use delivery::Delivery;
-use rows::{content_key, order_key, order_row, weight};
+use rows::{content_key, growth, order_key, order_row, weight};
 
 /// Where hints are stored. No catalog gives this number away.
 pub const HINTS_KEYSPACE: KeyspaceId = KeyspaceId(0);
@@ -55,13 +55,18 @@ pub struct HintQueue {
 #[derive(Debug)]
 pub(super) struct Keeper {
     hints: Hints<NodeId, PartitionId>,
+    bytes: u64,
+    /// What hints of this process have grown by, beyond the size that was counted when they were new.
+    grown: u64,
     /// The spare ones leave room for those that must not be refused lightly.
     spare_bytes: u64,
     /// Hints are numbered by the time; never below that of the process before.
     floor_ms: u64,
     /// The partitions whose hints of an earlier process are still to be counted; none before that has begun.
     recovering: Option<Vec<PartitionId>>,
-    /// What this process has taken before it had counted those.
+    /// When it is tried again to count those that could not be read.
+    recover_at: Option<Duration>,
+    /// What this process has taken, or counted, before it had counted them all.
     taken: BTreeSet<(NodeId, PartitionId, Seq)>,
     /// Whom the machine takes to be up.
     up: BTreeMap<NodeId, bool>,
@@ -111,10 +116,13 @@ impl HintWaiter {
 impl Keeper {
     pub(super) fn new(config: hints::Config, floor: Timestamp) -> Self {
         Self {
+            bytes: config.bytes,
+            grown: 0,
             spare_bytes: config.bytes / 4 * 3,
             hints: Hints::new(config),
             floor_ms: floor.millis(),
             recovering: None,
+            recover_at: None,
             taken: BTreeSet::new(),
             up: BTreeMap::new(),
             is_told: true,
@@ -124,7 +132,7 @@ impl Keeper {
 
     pub(super) fn next_timeout(&self) -> Option<Duration> {
         let telling = (!self.is_told).then(|| self.told_at.saturating_add(TELL_EVERY));
-        telling.into_iter().chain(self.hints.next_timeout()).min()
+        telling.into_iter().chain(self.recover_at).chain(self.hints.next_timeout()).min()
     }
 
     /// What is kept, by target.
@@ -177,13 +185,21 @@ impl Shard {
     ) {
         let Missed { target, key, record, kind, answer } = missed;
         let partition = key.partition();
-        // What is counted of a hint is its size when it was new: a further write takes about as much.
-        if kept.is_none() {
-            let bytes = weight(content, &record);
-            if kind == Kind::Spare && self.keeper.hints.bytes() + u64::from(bytes) > self.keeper.spare_bytes {
+        let bytes = weight(content, &record);
+        let more = match &kept {
+            Some(kept) => growth(content, &record, weight(content, kept)),
+            None => u64::from(bytes),
+        };
+        let most = if kind == Kind::Spare { self.keeper.spare_bytes } else { self.keeper.bytes };
+        if more > 0 && self.keeper.hints.bytes() + self.keeper.grown + more > most {
+            if kind == Kind::Spare {
                 emit(out, Effect::Report(Report::HintDropped { target, partition }));
-                return self.hint_refused(now, answer, TOO_MANY, out);
             }
+            return self.hint_refused(now, answer, TOO_MANY, out);
+        }
+        if kept.is_some() {
+            self.keeper.grown += more;
+        } else {
             let unix_ms = now.unix_ms.max(self.keeper.floor_ms);
             let Taken::New(seq) = self.keeper.hints.take(unix_ms, target, partition, bytes, kind) else {
                 self.mark_dirty(out);
@@ -242,22 +258,46 @@ impl Shard {
         }
     }
 
-    /// What this node keeps of a key for an absent replica, for a coordinator that can reach too few.
+    /// What this node keeps of a key for its replicas, whichever it is, for a coordinator that can reach too few.
     pub(super) fn stand_in_read(
         &mut self,
+        now: Now,
         reader: StandInReader,
-        target: NodeId,
         key: &StoredKey,
         out: &mut impl Extend<Effect>,
     ) {
-        let content = content_key(target, Kind::Owed, key);
-        let op = self.ops.insert(Pending::StandInRead(reader));
-        match self.overlay.newest(&content).map(|(record, seq)| (record.cloned(), seq)) {
+        let targets = self.view.replicas(key.partition()).map(|replica| replica.id).collect();
+        let read = StandInRead { reader, key: key.detached(), targets, found: None };
+        let op = self.ops.insert(Pending::StandInRead(read));
+        self.stand_in_reads_on(now, op, out);
+    }
+
+    /// Looks up what is kept for the next of the replicas.
+    pub(super) fn stand_in_reads_on(&mut self, now: Now, op: Op, out: &mut impl Extend<Effect>) {
+        let Some(Pending::StandInRead(read)) = self.ops.get_mut(op) else { return };
+        let Some(target) = read.targets.pop() else { return self.stand_in_told(now, op, None, out) };
+        let content = content_key(target, Kind::Owed, &read.key);
+        match (self.overlay.newest(&content).map(|(record, seq)| (record.cloned(), seq)), self.log.failure()) {
+            (Some((Some(_), _)), Some(error)) => {
+                let error = error.clone();
+                self.stand_in_told(now, op, Some(error), out);
+            }
             // It is told when it is durable; nothing is known until then.
-            Some((Some(record), seq)) => self.when_durable(seq, AfterDurable::LocalRead { op, record }),
+            (Some((Some(record), seq)), None) => self.when_durable(seq, AfterDurable::LocalRead { op, record }),
             _ => emit(out, Effect::Load { op, key: content }),
         }
     }
+}
+
+/// What is kept of a key is being looked up.
+#[derive(Debug)]
+pub(super) struct StandInRead {
+    pub(super) reader: StandInReader,
+    key: StoredKey,
+    /// The replicas that are left to look at.
+    targets: Vec<NodeId>,
+    /// What was found for the others.
+    pub(super) found: Option<Record>,
 }
 
 /// Who reads what a stand-in keeps.

@@ -243,7 +243,10 @@ impl Shard {
         let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
         if let Stage::Checking(requirement) = &put.stage {
             put.stage = Stage::Loading(requirement.clone());
-            self.put_when_known(now, op, out);
+            match self.log.failure() {
+                Some(error) => self.put_rejected(op, format!("cannot write: {error}"), out),
+                None => self.put_when_known(now, op, out),
+            }
         }
     }
 
@@ -489,7 +492,13 @@ impl Shard {
     }
 
     fn carry_out_put(&mut self, now: Now, op: Op, mut decisions: Vec<quorum::Effect>, out: &mut impl Extend<Effect>) {
-        // The write may go on in a second try under another name; what was decided of the first ends with it.
+        // What is decided of the others may end the write, or have it go on in a second try under another name.
+        decisions.sort_by_key(|decision| match decision {
+            quorum::Effect::Send { .. } => 0,
+            quorum::Effect::Hint { .. } => 1,
+            quorum::Effect::StandIn { .. } | quorum::Effect::Repair { .. } => 2,
+            quorum::Effect::Done(_) => 3,
+        });
         let sends = decisions.iter().filter(|decision| matches!(decision, quorum::Effect::Send { .. })).count();
         if sends > 1 {
             self.choose_relays(now, op, &decisions);

@@ -99,8 +99,10 @@ impl Shard {
         self.merge_here(now, key, record, base, then, out);
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the parts of one message")]
     pub(super) fn replica_read(
         &mut self,
+        now: Now,
         from: PeerShard,
         op: Op,
         key: StoredKey,
@@ -111,8 +113,8 @@ impl Shard {
         if self.view.fitness().in_doubt {
             return self.refuse(from, op, FailureKind::Rejected, IN_DOUBT, out);
         }
-        if let Some(target) = stand_in_for {
-            return self.stand_in_read(StandInReader::Peer(from, op), target, &key, out);
+        if stand_in_for.is_some() {
+            return self.stand_in_read(now, StandInReader::Peer(from, op), &key, out);
         }
         if !self.holds(key.partition()) {
             return self.refuse(from, op, FailureKind::Rejected, NO_REPLICA, out);

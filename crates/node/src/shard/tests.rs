@@ -1,5 +1,5 @@
 //! How a shard behaves, told by inputs and checked by effects. One file for each behaviour, named like the file it
-//! tests; `bench` holds a single shard, `random` several that talk to each other.
+//! tests; `bench` holds a single shard, `random` several that talk to each other, `lost_log` all of it with a log that fails.
 
 mod attempt;
 mod bench;
@@ -14,8 +14,10 @@ mod keyspaces;
 mod limits;
 mod lost_log;
 mod pull;
+mod pull_sources;
 mod put;
 mod random;
+mod regressions;
 mod remint;
 mod repair;
 mod replica;

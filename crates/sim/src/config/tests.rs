@@ -12,6 +12,7 @@ fn seeds_draw_every_shape_and_each_the_same_again() {
     assert!(some(|config| config.shards == 1) && some(|config| config.rough_start));
     assert!(some(SimConfig::is_strict) && some(|config| config.limits.operations < 100));
     assert!(some(|config| config.faults.losable_disks.known > 0) && some(|config| config.faults.crash > 0));
+    assert!(some(|config| config.consistency == Consistency::Sloppy) && some(|config| config.mode == Mode::Causal));
     assert!(some(|config| config.mix.scan > 0) && some(|config| config.clocks.max_jump_ms > 0));
     assert!(some(|config| config.engine.memtable_bytes == 4 << 10) && some(|config| config.engine.cache_bytes == 0));
     assert_eq!(format!("{:?}", SimConfig::from_seed(9)), format!("{:?}", shapes[9]));
@@ -38,18 +39,32 @@ fn fewer_nodes_hold_fewer_replicas() {
 }
 
 #[test]
-fn disks_may_be_lost_only_where_quorums_overlap_by_more_than_they_need() {
-    let spare = |read, write, replication| Levels { read, write }.spare_overlap(replication);
-    assert_eq!(spare(Level::Quorum, Level::Quorum, 3), 0);
-    assert_eq!(spare(Level::Quorum, Level::All, 3), 1);
-    assert_eq!(spare(Level::All, Level::All, 5), 4);
-    assert_eq!(spare(Level::All, Level::Quorum, 3), 0, "two writes overlap in one replica only");
-    assert_eq!(spare(Level::One, Level::All, 3), 0);
-    assert!(spare(Level::One, Level::Quorum, 3) < 0 && spare(Level::All, Level::One, 3) < 0);
-    let config = SimConfig::from_seed(1).with_levels(Levels::QUORUM).with_nodes(3);
-    assert_eq!(config.faults.losable_disks, LosableDisks { known: 0, unknown: 0 });
-    let disks = |read, write, replication| Levels { read, write }.losable_disks(replication);
-    assert_eq!(disks(Level::One, Level::All, 3), LosableDisks { known: 2, unknown: 0 });
-    assert_eq!(disks(Level::All, Level::All, 5), LosableDisks { known: 4, unknown: 4 });
-    assert_eq!(disks(Level::All, Level::One, 3), LosableDisks { known: 0, unknown: 0 });
+fn disks_may_be_lost_only_where_others_keep_what_they_held_and_levels_overlap_by_more_than_they_need() {
+    let of = |mode| {
+        move |read, write, replication| {
+            let LosableDisks { known, unknown } = Levels { read, write }.losable_disks(replication, mode);
+            (known, unknown)
+        }
+    };
+    let lww = of(Mode::Lww);
+    assert_eq!(lww(Level::Quorum, Level::Quorum, 3), (0, 0));
+    assert_eq!(lww(Level::Quorum, Level::All, 3), (2, 1));
+    assert_eq!(lww(Level::One, Level::All, 3), (2, 0));
+    assert_eq!(lww(Level::All, Level::All, 5), (4, 4));
+    assert_eq!(lww(Level::All, Level::Quorum, 3), (0, 0), "two writes overlap in one replica only");
+    assert_eq!(lww(Level::One, Level::Quorum, 3), (1, 1), "reads may be stale");
+    assert_eq!(lww(Level::All, Level::One, 3), (0, 0), "nobody else need have it");
+    let causal = of(Mode::Causal);
+    assert_eq!(causal(Level::Quorum, Level::Quorum, 3), (1, 0), "no write has to find out which was the newest");
+    assert_eq!(causal(Level::All, Level::Quorum, 3), (1, 1));
+    assert_eq!(causal(Level::All, Level::One, 3), (0, 0));
+}
+
+#[test]
+fn who_spares_no_disk_loses_none() {
+    let spares = |config: SimConfig| config.faults.losable_disks;
+    let drawn = || (0..).map(SimConfig::from_seed).find(|config| spares(config.clone()).known > 1).expect("some do");
+    assert_eq!(spares(drawn().with_consistency(Consistency::Sloppy)), LosableDisks::NONE);
+    assert_eq!(spares(drawn().with_mode(Mode::Lww).with_levels(Levels::QUORUM).with_nodes(3)), LosableDisks::NONE);
+    assert_eq!(spares(drawn().with_nodes(1)), LosableDisks::NONE);
 }

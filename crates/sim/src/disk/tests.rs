@@ -192,3 +192,19 @@ fn the_newest_record_of_a_key_is_the_one_appended_last() {
     flush(&mut disk).unwrap();
     assert_eq!(disk.newest(&key("k")), Some(record(2)));
 }
+
+#[test]
+fn an_old_copy_lacks_something_until_its_node_has_pulled() {
+    let mut disk = disk(1, None);
+    disk.back_up(7);
+    assert_eq!(disk.lack(), None);
+    disk.crash(Death::PowerLost, &mut Random::stream(1, Purpose::Disk));
+    disk.restore(7);
+    disk.lose();
+    assert_eq!(disk.lack(), Some(Lack::SetBack), "a node without a layout holds nothing that could be lost");
+    for (in_doubt, lack) in [(None, Some(Lack::SetBack)), (Some("old".into()), Some(Lack::SetBack)), (None, None)] {
+        disk.begin_file(File::Identity { boot: 1, in_doubt });
+        assert!(matches!(disk.end_file(Saving::Done), (ControlInput::IdentitySaved(Ok(())), false)));
+        assert_eq!(disk.lack(), lack);
+    }
+}

@@ -81,8 +81,12 @@ impl World {
         }
     }
 
-    /// Every acknowledged write has arrived on the disk of every replica.
+    /// Every acknowledged write has arrived on the disk of every replica, and all replicas are equal: a write that is not
+    /// acknowledged leaves hints, too.
     pub(super) fn expect_handed_over(&mut self) {
+        if self.has_pruned() {
+            return; // The last reads tell whether a write is lost.
+        }
         let version = |write: &Operation<Arc<str>>| match write.outcome {
             Outcome::Written { version } => version,
             _ => None,
@@ -102,10 +106,27 @@ impl World {
                 }
             }
         }
+        let divergences = self.divergences();
+        self.violations.extend(divergences.into_iter().map(Violation::Divergence));
+    }
+
+    /// A write to all replicas made all of them equal.
+    pub(super) fn expect_convergence(&mut self) {
+        if self.has_pruned() {
+            return self.equalize();
+        }
+        let divergences = self.divergences();
+        self.violations.extend(divergences.into_iter().map(Violation::Divergence));
+    }
+
+    /// Whether a context was kept short: then a copy may not tell what it knows, and one that still holds what was replaced may
+    /// bring it back.
+    fn has_pruned(&self) -> bool {
+        self.env.stats.pruned > 0
     }
 
     /// Replicas become equal when they are read: whoever is behind is repaired. It is tried again where a repair was lost to
-    /// overload.
+    /// overload. A strict read repairs nobody when enough replicas hold what it returns; so these reads are not strict.
     pub(super) fn equalize(&mut self) {
         let until = self.env.now + DONE_WITHIN;
         loop {

@@ -2,7 +2,7 @@
 
 use kvorum_quorum as quorum;
 
-use crate::shard::hints::StandInReader;
+use crate::shard::hints::{StandInRead, StandInReader};
 use crate::shard::{Effect, Pending, Shard, StoreError};
 use crate::{Message, NodeId, Now, Op, Record};
 
@@ -16,28 +16,28 @@ impl Shard {
         let (key, (target, tag)) = (get.key.clone(), get.place.address(replica));
         get.stand_ins.ask(node, replica);
         if node == self.me.node {
-            self.stand_in_read(StandInReader::Mine(op), target, &key, out);
+            self.stand_in_read(now, StandInReader::Mine(op), &key, out);
         } else {
             self.ask(node, tag, Message::Read { op, key, known: None, stand_in_for: Some(target) }, out);
         }
     }
 
-    /// What this node keeps for an absent replica was looked up.
-    pub(super) fn stand_in_told(
+    /// What this node keeps for absent replicas was looked up, or could not be.
+    pub(in crate::shard) fn stand_in_told(
         &mut self,
         now: Now,
         op: Op,
-        result: Result<Option<Record>, StoreError>,
+        error: Option<StoreError>,
         out: &mut impl Extend<Effect>,
     ) {
-        let Some(Pending::StandInRead(reader)) = self.ops.remove(op) else { return };
-        match (reader, result) {
-            (StandInReader::Peer(from, op), Ok(record)) => self.send(from, Message::ReadReply { op, record }, out),
-            (StandInReader::Peer(from, op), Err(error)) => {
+        let Some(Pending::StandInRead(StandInRead { reader, found, .. })) = self.ops.remove(op) else { return };
+        match (reader, error) {
+            (StandInReader::Peer(from, op), None) => self.send(from, Message::ReadReply { op, record: found }, out),
+            (StandInReader::Peer(from, op), Some(error)) => {
                 self.refuse(from, op, error.kind(), &error.to_string(), out);
             }
-            (StandInReader::Mine(op), result) => {
-                self.stood_in_to_read(now, op, self.me.node, result.unwrap_or_default(), out);
+            (StandInReader::Mine(op), error) => {
+                self.stood_in_to_read(now, op, self.me.node, found.filter(|_| error.is_none()), out);
             }
         }
     }

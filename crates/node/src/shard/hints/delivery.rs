@@ -5,7 +5,7 @@ use core::time::Duration;
 use kvorum_hints::{self as hints, Input as HintInput, Kind, Seq};
 use kvorum_ring::PartitionId;
 
-use super::rows::{Named, content_key, order_key, parse_order_key, parse_order_row};
+use super::rows::{Named, content_key, growth, order_key, parse_order_key, parse_order_row};
 use super::{HINTS_KEYSPACE, HintWaiter};
 use crate::shard::{AfterDurable, Base, Effect, Page, Pending, Shard, StoreError, Waiter, emit};
 use crate::{Failure, FailureKind, KeyRange, Lane, Message, NodeId, Now, Op, PeerShard, Record, StoredKey};
@@ -56,6 +56,7 @@ impl Shard {
     }
 
     pub(in crate::shard) fn hints_timeout(&mut self, now: Now, out: &mut impl Extend<Effect>) {
+        self.recover_again(now, out);
         if self.keeper.hints.next_timeout().is_some_and(|at| at <= now.elapsed) {
             let mut wanted = Vec::new();
             self.keeper.hints.handle_timeout(now.elapsed, now.unix_ms, &mut wanted);
@@ -155,7 +156,10 @@ impl Shard {
         out: &mut impl Extend<Effect>,
     ) {
         let Some(Pending::Hint(delivery)) = self.ops.get_mut(op) else { return };
-        let Ok(row) = result else { return self.hint_failed(now, op, out) };
+        let row = match result {
+            Ok(row) if self.log.failure().is_none() => row,
+            _ => return self.hint_failed(now, op, out),
+        };
         match &delivery.stage {
             Stage::Naming => {
                 let Some(named) = row.as_ref().and_then(parse_order_row) else {
@@ -238,11 +242,12 @@ impl Shard {
     ) {
         let Some(Pending::Hint(delivery)) = self.end_background(op) else { return };
         let Delivery { target, partition, seq, drops, stage, .. } = delivery;
-        let Stage::Sent { record, .. } = stage else { return };
-        if !drops && kept.is_some() && kept != record && record.is_some() {
+        let Stage::Sent { record, named } = stage else { return };
+        if !drops && kept.is_some() && kept != record {
             return self.tell_machine(now, HintInput::Changed { target, partition, seq }, out);
         }
-        if kept.is_some() {
+        if let Some(kept) = &kept {
+            self.keeper.grown = self.keeper.grown.saturating_sub(growth(content, kept, named.bytes));
             self.erase(content, AfterDurable::Nothing, out);
         }
         self.erase(&order_key(target, partition, seq), AfterDurable::HintGone { target, partition, seq }, out);

@@ -1,5 +1,7 @@
 //! Counting the hints that an earlier process of this node has kept.
 
+use core::time::Duration;
+
 use bytes::Bytes;
 use kvorum_hints::Input as HintInput;
 use kvorum_ring::PartitionId;
@@ -9,6 +11,9 @@ use super::rows::{Named, parse_order_key, parse_order_row};
 use crate::shard::scan::PAGE_BYTES;
 use crate::shard::{Effect, Page, Pending, Shard, StoreError, emit};
 use crate::{KeyRange, Now, Op};
+
+/// When it is tried again to read what could not be read.
+const AGAIN: Duration = Duration::from_secs(1);
 
 impl Shard {
     /// Begins to count what an earlier process has kept, once the layout tells which partitions there are.
@@ -20,6 +25,14 @@ impl Shard {
             let is_mine =
                 |partition: &PartitionId| usize::from(partition.0) % self.shards == usize::from(self.me.shard.0);
             self.keeper.recovering = Some(layout.partitions().iter().filter(is_mine).rev().collect());
+            self.recover_next(None, out);
+        }
+    }
+
+    /// Reads again what could not be read.
+    pub(super) fn recover_again(&mut self, now: Now, out: &mut impl Extend<Effect>) {
+        if self.keeper.recover_at.is_some_and(|at| at <= now.elapsed) {
+            self.keeper.recover_at = None;
             self.recover_next(None, out);
         }
     }
@@ -46,15 +59,18 @@ impl Shard {
     ) {
         self.end_background(op);
         let Some(partition) = self.keeper.recovering.as_ref().and_then(|left| left.last()).copied() else { return };
-        // What cannot be read now is found by the next process.
-        let Page { rows, more } = result.unwrap_or_default();
+        let Ok(Page { rows, more }) = result else {
+            // It must not be forgotten what was kept: the partition is read again, from its start.
+            self.keeper.recover_at = Some(now.elapsed.saturating_add(AGAIN));
+            return;
+        };
         let last = rows.last().map(|(key, _)| key.key()).filter(|_| more);
         for (key, row) in rows {
             let Some(((target, seq), Named { kind, bytes, .. })) = parse_order_key(&key).zip(parse_order_row(&row))
             else {
                 continue;
             };
-            if !self.keeper.taken.contains(&(target, partition, seq)) {
+            if self.keeper.taken.insert((target, partition, seq)) {
                 self.tell_machine(now, HintInput::Recovered { target, partition, seq, bytes, kind }, out);
             }
         }

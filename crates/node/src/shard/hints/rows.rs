@@ -68,6 +68,11 @@ pub(in crate::shard) fn content_key(target: NodeId, kind: Kind, key: &StoredKey)
     StoredKey::new(HINTS_KEYSPACE, key.partition(), &content)
 }
 
+/// By how much the content of a hint has grown since it was new, and counted so many bytes.
+pub(in crate::shard) fn growth(content: &StoredKey, record: &Record, bytes: u32) -> u64 {
+    u64::from(weight(content, record).saturating_sub(bytes))
+}
+
 /// What a hint counts against the limit.
 pub(in crate::shard) fn weight(content: &StoredKey, record: &Record) -> u32 {
     u32::try_from(2 * content.as_bytes().len() + record.as_bytes().len() + 64).unwrap_or(u32::MAX)

@@ -1,10 +1,11 @@
 //! The stored record that something merges into: it is read once for all that wait for it.
 
+use kvorum_hints::Kind;
 use kvorum_quorum as quorum;
 
 use crate::shard::hints::HintWaiter;
 use crate::shard::overlay::Merged;
-use crate::shard::{Effect, Pending, Shard, StoreError, Waiter, emit};
+use crate::shard::{Effect, Pending, Report, Shard, StoreError, Waiter, emit};
 use crate::{Failure, Message, Now, Op, Record, StoredKey};
 
 impl Shard {
@@ -76,6 +77,10 @@ impl Shard {
                 }
                 Waiter::Merge { then: Merged::Quietly, .. } => {}
                 Waiter::Hint(HintWaiter::Keep(missed)) => {
+                    if missed.kind == Kind::Spare {
+                        let (target, partition) = (missed.target, missed.key.partition());
+                        emit(out, Effect::Report(Report::HintDropped { target, partition }));
+                    }
                     self.hint_refused(now, missed.answer, &error.to_string(), out);
                 }
                 Waiter::Hint(HintWaiter::Delivered(op)) => self.hint_failed(now, op, out),

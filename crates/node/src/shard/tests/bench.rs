@@ -2,6 +2,7 @@
 //! and whatever a peer would say is said by the test.
 
 mod cluster;
+mod setup;
 mod words;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -9,47 +10,11 @@ use std::collections::{BTreeMap, VecDeque};
 use kvorum_vclock::Timestamp;
 
 use super::super::*;
-use crate::{Catalog, KeyRange, KeyspaceId, Lane, Layout, ShardIndex};
+use crate::{KeyspaceId, Lane, ShardIndex};
 
 pub(super) use cluster::*;
+pub(super) use setup::*;
 pub(super) use words::*;
-
-/// What a bench is set up with: five nodes, of which the first three hold all keys, unless a layout is given.
-pub(super) struct Setup {
-    pub(super) me: u64,
-    pub(super) replicas: u16,
-    /// Whether the others may stand in for them.
-    pub(super) fallbacks: bool,
-    pub(super) layout: Option<Arc<Layout>>,
-    pub(super) catalog: Arc<Catalog>,
-    pub(super) down: Vec<u64>,
-    pub(super) in_doubt: Vec<u64>,
-    pub(super) limits: Limits,
-    pub(super) hedge_after: Duration,
-    pub(super) clock_floor: Timestamp,
-    pub(super) ceiling: Timestamp,
-    /// Which of how many shards it is.
-    pub(super) shard: (u16, usize),
-}
-
-impl Default for Setup {
-    fn default() -> Self {
-        Self {
-            me: 1,
-            replicas: 3,
-            fallbacks: false,
-            layout: None,
-            catalog: catalog(),
-            down: Vec::new(),
-            in_doubt: Vec::new(),
-            limits: Limits::default(),
-            hedge_after: Duration::from_secs(60),
-            clock_floor: Timestamp::MIN,
-            ceiling: Timestamp::MAX,
-            shard: (0, 1),
-        }
-    }
-}
 
 pub(super) struct Bench {
     pub(super) shard: Shard,
@@ -334,19 +299,4 @@ impl Bench {
         assert_eq!(self.shard.operations(), 0, "operations are left");
         assert_eq!((self.replies(), self.sent(), self.reports()), (vec![], vec![], vec![]));
     }
-}
-
-/// A page of what an engine holds.
-pub(super) fn page(store: &BTreeMap<StoredKey, Record>, range: &KeyRange, limit_bytes: u32) -> Page {
-    let mut page = Page::default();
-    let mut bytes = 0;
-    for (key, record) in store.iter().filter(|(key, _)| range.contains(key.as_bytes())) {
-        if bytes >= limit_bytes as usize {
-            page.more = true;
-            break;
-        }
-        bytes += crate::row_weight(key, record);
-        page.rows.push((key.clone(), record.clone()));
-    }
-    page
 }

@@ -1,6 +1,7 @@
 //! Several shards in a small world (`random/world.rs`), run from seeds and checked at the end. Whatever happens, every request
 //! ends once, what was acknowledged is there, and replicas that heard everything agree.
 
+mod faults;
 mod world;
 
 use std::collections::BTreeMap;
@@ -8,7 +9,8 @@ use std::collections::BTreeMap;
 use super::super::*;
 use super::bench::value_of;
 use crate::FailureKind;
-use world::{Call, Faults, KEYS, Node, World};
+use faults::Faults;
+use world::{Call, KEYS, Node, World};
 
 impl World {
     fn check(&self) {
@@ -71,7 +73,7 @@ impl World {
         }
     }
 
-    /// Whatever was kept is delivered, and after reading them all replicas hold the same: the newest that was acknowledged, strictly or not, or
+    /// Whatever was kept is delivered, and without any read, replicas hold the same: the newest that was acknowledged, strictly or not, or
     /// something newer that may have been.
     fn check_converged(&self) {
         for (number, node) in (1..).zip(&self.nodes) {
@@ -136,8 +138,10 @@ fn run_with_absences(seeds: core::ops::Range<u64>, faults: Faults) -> Seen {
         println!("seed {seed}");
         let mut world = World::new(seed, Faults { absence: true, ..faults });
         world.run(4000);
-        // A coordinator that crashed leaves those who missed its write to reads, and to whoever compares replicas.
-        world.read_all();
+        if faults.crashes {
+            // A coordinator that crashed leaves those who missed its write to reads, and to whoever compares replicas.
+            world.read_all();
+        }
         world.check();
         world.check_converged();
         (0..KEYS).for_each(|key| world.check_key(key, |call| call.is_strict));
@@ -157,18 +161,18 @@ fn run_with_absences(seeds: core::ops::Range<u64>, faults: Faults) -> Seen {
 
 #[test]
 fn strict_calls_find_what_they_acknowledged_and_all_replicas_become_equal() {
-    let seen = run_with_absences(2000..2100, Faults::default());
-    assert!(seen.strict > 1000 && seen.sloppy > 200 && seen.hints > 1000, "too few to tell: {seen:?}");
+    let seen = run_with_absences(2000..2060, Faults::default());
+    assert!(seen.strict > 600 && seen.sloppy > 120 && seen.hints > 600, "too few to tell: {seen:?}");
 }
 
 #[test]
 fn the_same_with_loss_and_repetition() {
-    let seen = run_with_absences(3000..3100, Faults { loss: true, repetition: true, ..Faults::default() });
-    assert!(seen.strict > 1000 && seen.sloppy > 200 && seen.hints > 1000, "too few to tell: {seen:?}");
+    let seen = run_with_absences(3000..3060, Faults { loss: true, repetition: true, ..Faults::default() });
+    assert!(seen.strict > 600 && seen.sloppy > 120 && seen.hints > 600, "too few to tell: {seen:?}");
 }
 
 #[test]
 fn the_same_when_nodes_crash() {
-    let seen = run_with_absences(4000..4100, Faults { crashes: true, ..Faults::default() });
-    assert!(seen.strict > 1000 && seen.sloppy > 200 && seen.lost > 50, "too few to tell: {seen:?}");
+    let seen = run_with_absences(4000..4060, Faults { crashes: true, ..Faults::default() });
+    assert!(seen.strict > 600 && seen.sloppy > 120 && seen.lost > 30, "too few to tell: {seen:?}");
 }

@@ -18,11 +18,18 @@ fn agreed(wanted: u8, agreed: u8) -> Replicas {
 
 /// The repairs that were sent since the last time: to whom, and what.
 fn repairs(bench: &mut Bench) -> Vec<(u64, Record)> {
+    repairs_as(bench).0
+}
+
+/// The same, and the operation they belong to.
+fn repairs_as(bench: &mut Bench) -> (Vec<(u64, Record)>, Option<Op>) {
+    let sent = bench.sent();
+    let op = sent.first().map(|(_, message)| message.op());
     let repair = |(node, message)| match message {
         Message::Write { record, minted: None, stand_in_for: None, relay, .. } if relay.is_empty() => (node, record),
         other => panic!("{other:?} is no repair"),
     };
-    bench.sent().into_iter().map(repair).collect()
+    (sent.into_iter().map(repair).collect(), op)
 }
 
 /// A bench whose own copy is this, of which a client insists on replicas; what was asked of whom.
@@ -153,11 +160,11 @@ fn a_strict_read_is_answered_when_w_replicas_hold_what_it_returns() {
     let (mut bench, to, op) = strictly_read(Some(&new));
     assert_eq!(to, [2]);
     bench.peer(2, holds(op, Some(&record(-50, "old"))));
-    assert_eq!(repairs(&mut bench), [(2, new.clone())]);
-    assert_eq!(bench.replies(), []);
+    let (sent, repair) = repairs_as(&mut bench);
+    assert_eq!((sent, bench.replies()), (vec![(2, new.clone())], vec![]));
     bench.peer(2, holds(op, Some(&new)));
     assert_eq!(bench.replies(), [], "a late answer to the read says nothing of the repair");
-    bench.peer(2, Message::WriteReply { op, newest: new.dot() });
+    bench.peer(2, Message::WriteReply { op: repair.unwrap(), newest: new.dot() });
     assert_eq!(value(&bench.reply()), (Some("new".into()), agreed(2, 2)));
     bench.assert_idle();
 }
@@ -185,7 +192,9 @@ fn a_strict_read_asks_others_to_hold_it_when_one_fails() {
         let new = record(0, "new");
         let (mut bench, _, op) = strictly_read(Some(&new));
         bench.peer(2, holds(op, None));
-        assert_eq!(repairs(&mut bench), [(2, new.clone())]);
+        let (sent, op) = repairs_as(&mut bench);
+        let op = op.unwrap();
+        assert_eq!(sent, [(2, new.clone())]);
         fail(&mut bench, op);
         assert_eq!((repairs(&mut bench), bench.replies()), (vec![(3, new.clone())], vec![]));
         bench.peer(3, Message::WriteReply { op, newest: new.dot() });
@@ -193,6 +202,7 @@ fn a_strict_read_asks_others_to_hold_it_when_one_fails() {
         // Without any other it fails, and says who.
         let (mut bench, _, op) = strictly_read(Some(&new));
         bench.peer(2, holds(op, None));
+        let op = repairs_as(&mut bench).1.unwrap();
         fail(&mut bench, op);
         bench.refuse(3, op);
         let reply = bench.reply();
@@ -205,7 +215,7 @@ fn a_strict_read_asks_others_to_hold_it_when_one_fails() {
 fn a_strict_read_that_cannot_be_made_to_last_in_time_says_so() {
     let (mut bench, _, op) = strictly_read(Some(&record(0, "new")));
     bench.peer(2, holds(op, None));
-    bench.sent();
+    let op = repairs_as(&mut bench).1.unwrap();
     bench.wait(ms(1010));
     let reply = bench.reply();
     assert_eq!(failure(&reply).kind, FailureKind::TimedOut);
@@ -225,8 +235,9 @@ fn what_is_absent_needs_no_repair() {
     let gone = Record::lww(dot(0), None, None);
     let (mut bench, _, op) = strictly_read(Some(&gone));
     bench.peer(2, holds(op, Some(&record(-50, "old"))));
-    assert_eq!((repairs(&mut bench), bench.replies()), (vec![(2, gone.clone())], vec![]));
-    bench.peer(2, Message::WriteReply { op, newest: gone.dot() });
+    let (sent, op) = repairs_as(&mut bench);
+    assert_eq!((sent, bench.replies()), (vec![(2, gone.clone())], vec![]));
+    bench.peer(2, Message::WriteReply { op: op.unwrap(), newest: gone.dot() });
     assert_eq!(value(&bench.reply()).0, None);
 }
 

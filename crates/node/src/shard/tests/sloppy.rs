@@ -182,14 +182,14 @@ fn who_stands_in_keeps_the_write_apart_and_tells_the_newest_it_keeps() {
     bench.peer(1, stand_in(3, &new, 5));
     assert!(matches!(bench.sent()[..], [(1, Message::Refused { .. })]), "node 5 holds no replica of it");
 
-    // It tells what it keeps for that replica, and of nothing else.
+    // It tells what it keeps of the key, for whichever replica, and of nothing else.
     let read = |slot, name, target| Message::Read {
         op: their_op(slot),
         key: key(name),
         known: None,
         stand_in_for: Some(NodeId(target)),
     };
-    for (slot, name, target, expected) in [(4, "k", 3, Some(&new)), (5, "k", 2, None), (6, "other", 3, None)] {
+    for (slot, name, target, expected) in [(4, "k", 3, Some(&new)), (5, "k", 2, Some(&new)), (6, "other", 3, None)] {
         bench.peer(1, read(slot, name, target));
         assert_eq!(bench.sent(), [(1, holds(their_op(slot), expected.cloned()))]);
     }

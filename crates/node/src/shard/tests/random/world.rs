@@ -8,55 +8,24 @@ use kvorum_vclock::Timestamp;
 
 use super::super::super::*;
 use super::super::bench::{Sight, catalog, get, layout, ms, put, request, strict, tag};
+use super::faults::{Faults, Random};
 use crate::{KeyRange, ShardIndex};
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, n: usize) -> usize {
-        (self.next() % n as u64) as usize
-    }
-
-    fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-}
-
-/// What may go wrong in a run.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Faults {
-    pub(super) loss: bool,
-    pub(super) repetition: bool,
-    /// Up to two nodes cannot be reached for a while. A fifth node helps the fourth to stand in.
-    pub(super) absence: bool,
-    /// Some of these have crashed.
-    pub(super) crashes: bool,
-}
 
 pub(super) struct Node {
     pub(super) shard: Shard,
     skew_ms: u64,
-    sight: Sight,
-    is_away: bool,
+    pub(super) sight: Sight,
+    pub(super) is_away: bool,
     pub(super) store: BTreeMap<StoredKey, Record>,
-    log: VecDeque<(LogSeq, StoredKey, Option<Record>)>,
-    loads: Vec<(Op, StoredKey)>,
-    scans: Vec<(Op, KeyRange, u32)>,
+    pub(super) log: VecDeque<(LogSeq, StoredKey, Option<Record>)>,
+    pub(super) loads: Vec<(Op, StoredKey)>,
+    pub(super) scans: Vec<(Op, KeyRange, u32)>,
 }
 
 /// A request and its answer, with the steps at which they happened.
 pub(super) struct Call {
     pub(super) key: usize,
-    node: usize,
+    pub(super) node: usize,
     pub(super) is_strict: bool,
     pub(super) value: Option<String>,
     pub(super) invoked: u64,
@@ -67,8 +36,8 @@ pub(super) struct Call {
 
 /// Nodes 1 to 3 hold every key, the others forward, or stand in.
 pub(super) struct World {
-    random: Random,
-    faults: Faults,
+    pub(super) random: Random,
+    pub(super) faults: Faults,
     step: u64,
     elapsed: Duration,
     /// How many processes there were.
@@ -112,7 +81,7 @@ impl World {
     }
 
     /// A process of a node, with an actor of its own.
-    fn process(&mut self, sight: &Sight, clock_floor: Timestamp) -> Shard {
+    pub(super) fn process(&mut self, sight: &Sight, clock_floor: Timestamp) -> Shard {
         self.processes += 1;
         let config = ShardConfig {
             index: ShardIndex(0),
@@ -130,12 +99,12 @@ impl World {
         shard
     }
 
-    fn now(&self, node: usize) -> Now {
+    pub(super) fn now(&self, node: usize) -> Now {
         let unix_ms = 1_000_000 + self.nodes[node].skew_ms + u64::try_from(self.elapsed.as_millis()).unwrap();
         Now { elapsed: self.elapsed, unix_ms }
     }
 
-    fn tell(&mut self, node: usize, input: Input) {
+    pub(super) fn tell(&mut self, node: usize, input: Input) {
         let (now, mut effects) = (self.now(node), Vec::new());
         self.nodes[node].shard.handle(now, input, &mut effects);
         self.perform(node, effects);
@@ -207,7 +176,7 @@ impl World {
     }
 
     /// Makes the oldest so many appends durable, without a word.
-    fn store(&mut self, node: usize, some: usize) -> Option<LogSeq> {
+    pub(super) fn store(&mut self, node: usize, some: usize) -> Option<LogSeq> {
         let Node { log, store, .. } = &mut self.nodes[node];
         let seq = log[some.checked_sub(1)?].0;
         for (_, key, record) in log.drain(..some) {
@@ -243,48 +212,7 @@ impl World {
                 self.perform(node, effects);
             }
         }
-        let hints = |node: &Node| node.store.keys().filter(|key| key.keyspace() == HINTS_KEYSPACE).count();
-        self.most_hints = self.most_hints.max(self.nodes.iter().map(hints).sum());
-    }
-
-    /// A node cannot be reached any more, or comes back.
-    fn come_or_go(&mut self) {
-        let node = self.random.below(self.nodes.len());
-        if self.nodes[node].is_away {
-            self.nodes[node].is_away = false;
-        } else if self.nodes.iter().filter(|node| node.is_away).count() < 2 {
-            self.nodes[node].is_away = true;
-            if self.faults.crashes && self.random.one_in(2) {
-                self.crash(node);
-            }
-        }
-    }
-
-    /// A node loses all but what its disk holds, and starts again.
-    fn crash(&mut self, node: usize) {
-        let some = self.random.below(self.nodes[node].log.len() + 1);
-        self.store(node, some);
-        let floor = Timestamp::from_parts(self.now(node).unix_ms + 1000, 0);
-        let sight = self.nodes[node].sight.clone();
-        self.nodes[node].shard = self.process(&sight, floor);
-        self.nodes[node].log.clear();
-        self.nodes[node].loads.clear();
-        self.nodes[node].scans.clear();
-        let lost = |call: &&mut Call| call.node == node && call.completed.is_none();
-        self.calls.iter_mut().filter(lost).for_each(|call| call.is_lost = true);
-        self.tell(node, Input::Started);
-    }
-
-    /// A node learns who can be reached by now.
-    fn look(&mut self, node: usize) {
-        let away = (1..).zip(&self.nodes).filter(|(_, node)| node.is_away).map(|(id, _)| id);
-        let down: Vec<u64> = away.filter(|id| *id != node as u64 + 1).collect();
-        let sight = &mut self.nodes[node].sight;
-        if sight.down != down {
-            sight.down = down;
-            let view = sight.view();
-            self.tell(node, Input::View(view));
-        }
+        self.most_hints = self.most_hints.max(self.hints());
     }
 
     fn step(&mut self, calls: bool) {
@@ -319,11 +247,22 @@ impl World {
         }
         // What is on its way arrives, or its time runs out; what is kept is delivered.
         self.settle();
-        for _ in 0..if self.faults.absence { 60 } else { 3 } {
+        for round in 0..200 {
+            if round >= 3 && self.hints() == 0 {
+                break;
+            }
+            // What fails again and again is tried ever more seldom; in the end nothing is lost any more.
+            self.faults.loss &= round < 20;
             self.pass_time(ms(600));
             (0..2000).for_each(|_| self.step(false));
         }
         self.settle();
+    }
+
+    /// How many rows of hints there are.
+    fn hints(&self) -> usize {
+        let hints = |node: &Node| node.store.keys().filter(|key| key.keyspace() == HINTS_KEYSPACE).count();
+        self.nodes.iter().map(hints).sum()
     }
 
     fn settle(&mut self) {
