@@ -74,7 +74,9 @@ fn of_three_nodes_one_that_was_killed_gets_every_write_that_it_missed_without_a_
     let written = began.elapsed();
     let bytes = wait_until_kept(&cluster, "n1", PAIRS);
     let delivered = restart_and_deliver(&mut cluster, &["n3"]);
-    eprintln!("{PAIRS} pairs written in {written:?}; {bytes} bytes of hints delivered {delivered:?} after n3 was ready");
+    eprintln!(
+        "{PAIRS} pairs written in {written:?}; {bytes} bytes of hints delivered {delivered:?} after n3 was ready"
+    );
     assert_holds_all_itself(&mut cluster, "n3", PAIRS);
 }
 
@@ -86,7 +88,11 @@ async fn replicas_of_all(client: &Client) -> Vec<Vec<String>> {
     for n in 0..PAIRS {
         if replicas[partition(n)].is_none() {
             let place = client.ring(Some(key(n).as_bytes())).await.unwrap().place.unwrap();
-            assert_eq!(place.partition as usize, partition(n), "a cluster has 256 partitions unless it is told otherwise");
+            assert_eq!(
+                place.partition as usize,
+                partition(n),
+                "a cluster has 256 partitions unless it is told otherwise"
+            );
             replicas[partition(n)] = Some(place.replicas);
         }
         of_all.extend(replicas[partition(n)].clone());
@@ -139,15 +145,14 @@ fn a_holder_killed_in_the_middle_of_the_delivery_loses_no_hint() {
     import(&cluster, "n1", FEWER_PAIRS);
     wait_until_kept(&cluster, "n1", FEWER_PAIRS);
     cluster.node_mut("n3").restart();
-    let through = client(&cluster, &["n2"]);
     let left = wait_for("the delivery has begun", || {
-        let (left, _) = block_on(kept(&through))?;
+        let (left, _) = block_on(kept(&client(&cluster, &["n2"])))?;
         (left < FEWER_PAIRS as u64).then_some(left)
     });
     cluster.node_mut("n1").kill();
     eprintln!("the holder was killed when {left} of {FEWER_PAIRS} hints were left");
     assert!(left > 0, "the delivery was over before the holder was killed");
     cluster.node_mut("n1").restart();
-    block_on(wait_until_no_hints(&through));
+    block_on(wait_until_no_hints(&client(&cluster, &["n2"])));
     assert_holds_all_itself(&mut cluster, "n3", FEWER_PAIRS);
 }

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod causality;
+mod centres;
 mod check;
 mod clock;
+mod cut;
 mod dev;
 mod doubt;
 mod engines;
@@ -21,6 +23,8 @@ mod limits;
 mod memory;
 mod metrics;
 mod mistakes;
+mod overload;
+mod pausing;
 mod protocols;
 mod readme;
 mod stopping;

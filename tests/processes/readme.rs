@@ -78,14 +78,18 @@ fn the_readme_can_be_followed_word_by_word() {
     let directory = tempfile::tempdir().unwrap();
     let cluster = Process::start("dev", shell(&start[0], directory.path()));
     cluster.line("cluster ready");
+    let mut balance = None;
     for line in &tour {
         assert!(line.starts_with("kvctl "), "what is `{line}`?");
         let printed = follow(line, directory.path());
         if line.contains(" get greeting") {
             assert_eq!(printed, "hello, world\n");
         }
+        if let Some(put) = line.strip_prefix("kvctl put balance ") {
+            balance = put.split_whitespace().next().map(|value| format!("{value}\n"));
+        }
         if line.contains(" get balance") {
-            assert_eq!(printed, "100\n");
+            assert_eq!(Some(printed.clone()), balance, "what was put last");
         }
         if line.contains(" status") {
             assert!(["n1", "n2", "n3"].iter().all(|name| printed.contains(name)), "{printed}");

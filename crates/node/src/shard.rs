@@ -30,7 +30,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kvorum_quorum as quorum;
 use kvorum_ring::PartitionId;
-use kvorum_vclock::Hlc;
+use kvorum_vclock::{Hlc, Timestamp};
 
 use crate::op::Slab;
 use crate::{
@@ -49,6 +49,8 @@ use preference::Preference;
 
 /// How often a shard tells its control part that a node fails requests: about once in a round of gossip.
 const REPORT_EVERY: Duration = Duration::from_millis(100);
+/// How near its ceiling a clock may come before a higher one is asked for.
+const ROOM_TO_MINT_MS: u64 = 500;
 
 /// The data half of a node, see the module's documentation.
 #[derive(Debug)]
@@ -78,6 +80,8 @@ pub struct Shard {
     deadlines: Deadlines,
     /// Whether it was told that the store is open.
     is_started: bool,
+    /// At which ceiling a higher one was asked for.
+    room_asked: Option<Timestamp>,
     /// When each node was last reported as failed.
     reported: BTreeMap<NodeId, Duration>,
     /// Where the decisions of a quorum are collected while they are carried out; kept to spare an allocation.
@@ -160,6 +164,7 @@ impl Shard {
             hedges: quorum::HedgeBudget::default(),
             deadlines: Deadlines::default(),
             is_started: false,
+            room_asked: None,
             reported: BTreeMap::new(),
             decisions: Vec::new(),
         }
@@ -584,6 +589,16 @@ impl Shard {
             Origin::Client(to) => emit(out, Effect::Reply { to, response }),
             Origin::Peer(to, op) => self.send(to, Message::ForwardReply { op, response }, out),
             Origin::Attempt(_) => unreachable!("a write that reads first is told what was found, not answered"),
+        }
+    }
+
+    /// Has the clock's ceiling raised in good time: others may run ahead of the wall clock, such as one that was restarted, and
+    /// this clock follows them.
+    fn ask_for_room_to_mint(&mut self, out: &mut impl Extend<Effect>) {
+        let (last, ceiling) = (self.clock.last(), self.clock.ceiling());
+        if last.millis().saturating_add(ROOM_TO_MINT_MS) > ceiling.millis() && self.room_asked != Some(ceiling) {
+            self.room_asked = Some(ceiling);
+            emit(out, Effect::Report(Report::CeilingNeeded(last)));
         }
     }
 

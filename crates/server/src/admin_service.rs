@@ -71,6 +71,8 @@ impl v1::admin_server::Admin for AdminService {
             pulled: member.pulled,
             to_pull: member.to_pull,
         });
+        // Once: who holds one look at it and waits for another may wait for a writer that waits for the first.
+        let Snapshot { view, ready, .. } = self.snapshot.borrow().clone();
         Ok(Response::new(v1::StatusResponse {
             cluster: status.cluster.map(|cluster| cluster.to_string()).unwrap_or_default(),
             epoch: status.epoch,
@@ -79,9 +81,9 @@ impl v1::admin_server::Admin for AdminService {
             members: members.collect(),
             warnings: status.warnings.into_iter().chain(self.warnings.iter().cloned()).collect(),
             answered_by: self.name.clone(),
-            pair_bytes: self.snapshot.borrow().view.layout.as_ref().map_or(0, |layout| layout.pair_bytes()),
+            pair_bytes: view.layout.as_ref().map_or(0, |layout| layout.pair_bytes()),
             version: env!("CARGO_PKG_VERSION").to_owned(),
-            ready: self.snapshot.borrow().ready,
+            ready,
         }))
     }
 

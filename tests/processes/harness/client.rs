@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use kvorum_client::{Client, Config, Hints, Route, ScanOptions, Why};
+use kvorum_client::{Client, Config, Hints, Route, ScanOptions, Timestamp, Why, WhyEntry, WhyReplica, WhyVersion};
 use tokio::task::{JoinSet, LocalSet};
 use tokio::time::Instant;
 
@@ -12,16 +12,15 @@ pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
 }
 
-/// A client that sends its requests to these nodes alone, in turn.
-pub(crate) fn client(cluster: &Cluster, nodes: &[&str]) -> Client {
-    client_of(cluster, nodes, "default")
+/// What a client is given that sends its requests to these nodes alone, in turn.
+pub(crate) fn config(cluster: &Cluster, nodes: &[&str]) -> Config {
+    let addresses = nodes.iter().map(|node| cluster.node(node).client.clone());
+    Config::new(addresses).route(Route::Endpoints).timeout(Duration::from_secs(20))
 }
 
-/// The same, of another keyspace.
-pub(crate) fn client_of(cluster: &Cluster, nodes: &[&str], keyspace: &str) -> Client {
-    let addresses = nodes.iter().map(|node| cluster.node(node).client.clone());
-    let config = Config::new(addresses).keyspace(keyspace).route(Route::Endpoints);
-    Client::lazy(config.timeout(Duration::from_secs(20))).unwrap()
+/// Such a client.
+pub(crate) fn client(cluster: &Cluster, nodes: &[&str]) -> Client {
+    Client::lazy(config(cluster, nodes)).unwrap()
 }
 
 /// Does something with every number of a range, so many at a time.
@@ -63,13 +62,16 @@ pub(crate) async fn wait_until_no_hints(client: &Client) {
 
 /// Asserts that all replicas of a key hold the same, and something.
 pub(crate) fn assert_equal_replicas(key: &str, why: &Why, replicas: usize) {
-    assert_eq!(why.replicas.len(), replicas, "{key}: {why:#?}");
-    let first = &why.replicas[0];
-    for replica in &why.replicas {
-        assert!(replica.error.is_none() && replica.found, "{key}: {why:#?}");
-        assert_eq!(replica.versions, first.versions, "{key}: {why:#?}");
-        assert_eq!(replica.context, first.context, "{key}: {why:#?}");
-    }
+    assert!(are_equal(why, replicas), "the replicas of {key} differ: {why:#?}");
+}
+
+fn are_equal(why: &Why, replicas: usize) -> bool {
+    let holds_the_first = |replica: &WhyReplica| {
+        let first = &why.replicas[0];
+        let answered = replica.error.is_none() && replica.found;
+        answered && replica.versions == first.versions && replica.context == first.context
+    };
+    why.replicas.len() == replicas && why.replicas.iter().all(holds_the_first)
 }
 
 /// Every pair that a node holds itself, if all others are gone; else what it and others hold.
@@ -81,4 +83,42 @@ pub(crate) async fn scan_one(client: &Client) -> Vec<(String, String)> {
         pairs.extend(page.rows.iter().map(|row| (text(&row.key), text(&row.versions[0].value))));
     }
     pairs
+}
+
+#[test]
+fn replicas_that_differ_are_noticed() {
+    let version = |timestamp| WhyVersion {
+        actor: 1,
+        timestamp: Timestamp(timestamp),
+        node: Some("n1".into()),
+        tombstone: false,
+        expires_at_ms: None,
+        expired: false,
+        bytes: 3,
+    };
+    let replica = |name: &str| WhyReplica {
+        name: name.into(),
+        error: None,
+        found: true,
+        versions: vec![version(7)],
+        context: Vec::new(),
+        bytes: 3,
+    };
+    let equal = || Why { place: None, mode: "lww".into(), replicas: ["n1", "n2", "n3"].map(replica).to_vec() };
+    assert!(are_equal(&equal(), 3));
+    assert!(!are_equal(&equal(), 6), "some are missing");
+    let changes: [fn(&mut WhyReplica); 5] = [
+        |replica| replica.error = Some("it is down".into()),
+        |replica| replica.found = false,
+        |replica| replica.versions.clear(),
+        |replica| replica.versions[0].timestamp = Timestamp(8),
+        |replica| replica.context = vec![WhyEntry { actor: 1, timestamp: Timestamp(7), node: None }],
+    ];
+    for change in changes {
+        for at in 0..3 {
+            let mut why = equal();
+            change(&mut why.replicas[at]);
+            assert!(!are_equal(&why, 3), "{why:?}");
+        }
+    }
 }

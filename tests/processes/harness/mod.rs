@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process};
 
 pub(crate) use client::{
-    assert_equal_replicas, block_on, client, client_of, for_each, hints, scan_one, wait_until_no_hints,
+    assert_equal_replicas, block_on, client, config, for_each, hints, scan_one, wait_until_no_hints,
 };
 pub(crate) use cluster::Cluster;
 pub(crate) use network::Network;

@@ -346,6 +346,8 @@ impl Shard {
             }
         };
         let requirement = requirement.clone();
+        self.ask_for_room_to_mint(out);
+        let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
         // An actor has absorbed all that it wrote to a key before. A node that holds no replica does not know what that
         // was, so there each write is an actor of its own.
         let actor = if put.place.contains_me() { self.actor } else { self.actors.next() };

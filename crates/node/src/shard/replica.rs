@@ -45,7 +45,9 @@ impl Shard {
         // What was written before is taken whatever its time, or it could never be repaired; but the clock follows
         // nothing beyond the bound.
         let time = minted.unwrap_or_else(|| record.time());
-        if let Err(error) = self.clock.observe(time, now.unix_ms) {
+        let observed = self.clock.observe(time, now.unix_ms);
+        self.ask_for_room_to_mint(out);
+        if let Err(error) = observed {
             if let kvorum_vclock::Error::ClockDrift { ahead_ms, .. } = error {
                 emit(out, Effect::Report(Report::ClockDrift { from: from.node, ahead_ms }));
             }

@@ -222,3 +222,21 @@ fn what_is_kept_stays_within_its_bytes_when_hints_grow() {
         .sum();
     assert!(kept <= 2000 + 2 * 9000, "{kept} bytes are kept where 2000 are allowed");
 }
+
+#[test]
+fn a_clock_that_others_carry_along_asks_for_a_higher_ceiling_before_it_needs_one() {
+    let mut bench = Bench::new(Setup { ceiling: at(1000), ..Setup::default() });
+    bench.peer(2, their_write(1, key("k"), record(100, "near")));
+    assert_eq!(bench.reports(), []);
+    bench.peer(2, their_write(2, key("k"), record(499, "so far")));
+    bench.peer(2, their_write(3, key("k"), record(500, "nearer yet")));
+    assert_eq!(bench.reports(), [], "there is room for half a second");
+    bench.wait(ms(100));
+    for (slot, offset) in [(4, 550), (5, 560)] {
+        bench.peer(2, their_write(slot, key("k"), record(offset, "too near")));
+    }
+    assert_eq!(bench.reports(), [Report::CeilingNeeded(at(550))], "once");
+    bench.tell(Input::ClockCeiling(at(1010)));
+    bench.peer(2, their_write(6, key("k"), record(570, "again")));
+    assert_eq!(bench.reports(), [Report::CeilingNeeded(at(570))]);
+}

@@ -128,7 +128,8 @@ fn a_second_try_that_cannot_be_made_is_indeterminate() {
     bench.sync();
     bench.peer(2, newest(op, dot(100)));
     assert_eq!(failure(&bench.reply()).kind, FailureKind::Indeterminate);
-    assert!(matches!(bench.reports()[..], [Report::CeilingNeeded(needed)] if needed > at(100)));
+    let is_wanted = |report: &Report| matches!(report, Report::CeilingNeeded(needed) if *needed > at(100));
+    assert!(bench.reports().iter().any(is_wanted));
     bench.assert_idle();
 
     // The other version lies beyond the drift bound, or at the end of time.
