@@ -39,12 +39,19 @@ impl Serialize for Sharing {
     }
 }
 
-/// For each of `clients` what it calls. All connections are open when this returns.
-pub(crate) async fn open(target: &Target, sharing: Sharing, clients: usize) -> Result<Vec<Client>, Failure> {
+/// For each of `clients` what it calls. All connections are open when this returns. Without patience a refusal is final:
+/// an open loop counts them.
+pub(crate) async fn open(
+    target: &Target,
+    sharing: Sharing,
+    clients: usize,
+    patient: bool,
+) -> Result<Vec<Client>, Failure> {
     let endpoints = &target.endpoints;
     let settings = |config: Config| {
         let config = config.timeout(target.timeout).keyspace(target.keyspace.clone());
-        config.retry_indeterminate(target.retry)
+        let config = config.retry_indeterminate(target.retry);
+        if patient { config } else { config.retry_reserve(0) }
     };
     let connect = async |config| {
         let connected = Client::connect(settings(config)).await;

@@ -30,7 +30,7 @@ struct Job {
 
 pub(crate) async fn load(args: LoadArgs) -> Result<(), Failure> {
     let LoadArgs { target, clients } = args;
-    let handles = open(&target, Sharing::PerNode, clients.get()).await?;
+    let handles = open(&target, Sharing::PerNode, clients.get(), true).await?;
     let job = Arc::new(Job {
         records: target.records,
         next: AtomicU64::new(0),

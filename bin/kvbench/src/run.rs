@@ -34,7 +34,7 @@ pub(crate) async fn run(args: RunArgs) -> Result<(), Failure> {
         Some(number) => Sharing::Number(number.get()),
         None => Sharing::PerNode,
     };
-    let clients = open(&args.target, sharing, args.clients.get()).await?;
+    let clients = open(&args.target, sharing, args.clients.get(), args.rate.is_none()).await?;
     let job = Arc::new(job(&args).map_err(|error| Failure::new(Exit::Other, format!("cannot make a timer: {error}")))?);
     let mut tasks = JoinSet::new();
     for (number, client) in (0u64..).zip(clients) {
