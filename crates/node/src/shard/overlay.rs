@@ -96,6 +96,11 @@ impl Overlay {
         }
     }
 
+    /// Whether a key's stored record is being read.
+    pub(super) fn is_loading(&self, key: &StoredKey) -> bool {
+        matches!(self.slots.get(key), Some(Slot::Loading(_)))
+    }
+
     /// Asks for the record that a write merges into.
     pub(super) fn base_for(&mut self, key: &StoredKey, waiter: Waiter) -> Base {
         let record_bytes = waiter.record_bytes();

@@ -40,6 +40,11 @@ impl Shard {
             Err(error) => return self.base_unreadable(now, waiters, &error, out),
         };
         for waiter in waiters {
+            if self.overlay.is_loading(&key) {
+                // One of those before has ended what a further write waited for, and that has the record read anew.
+                self.overlay.base_for(&key, waiter);
+                continue;
+            }
             let (newest, durable_at) = match self.overlay.newest(&key) {
                 Some((record, seq)) => (record.cloned(), Some(seq)),
                 None => (stored.clone(), None),
