@@ -1,11 +1,12 @@
 //! The clients: what they ask, of whom, how long they wait, what they try again, and what they write down. They know a
 //! node only by its answers. Whether those fit together is for the checkers to say.
 
+mod again;
 mod outcome;
 mod scan;
 
 use core::time::Duration;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -20,9 +21,11 @@ use crate::config::{Levels, SimConfig};
 use crate::environment::Environment;
 use crate::event::{Event, HostIndex};
 use crate::random::{Purpose, Random};
+use crate::retries::Retries;
 use crate::sabotage::Sabotage;
 use crate::watch::moment;
 use crate::workload::{KeyIndex, Keys, Mix, Task, value_of};
+use again::Named;
 pub(crate) use outcome::knows;
 use outcome::{outcome_of_read, outcome_of_write, refused};
 
@@ -47,6 +50,11 @@ pub(crate) struct Clients {
     /// Of the last read of each key in all replicas, and what it handed out.
     last_reads: BTreeMap<KeyIndex, (OpId, Bytes)>,
     mix: Mix,
+    /// Whether writes have names, by which they are asked for again.
+    retries: Option<Retries>,
+    names: Random,
+    /// The reads of the history that are keys of pages.
+    scanned: BTreeSet<OpId>,
     levels: Levels,
     consistency: Consistency,
     replication: u8,
@@ -79,17 +87,22 @@ struct Waiting {
 }
 
 enum Asked {
-    One {
-        id: OpId,
-        operation: Operation,
-        retries: u8,
-    },
+    One(One),
     Scan {
         scan: Scan,
         invoked: Moment,
         /// All pages, or only this.
         to_the_end: bool,
     },
+}
+
+/// What is asked of one key.
+struct One {
+    id: OpId,
+    operation: Operation,
+    /// How often it may be tried elsewhere when it was refused.
+    retries: u8,
+    named: Option<Named>,
 }
 
 impl Clients {
@@ -107,6 +120,9 @@ impl Clients {
             mode: config.mode,
             last_reads: BTreeMap::new(),
             mix: config.mix,
+            retries: config.retries_by_name(),
+            names: Random::stream(config.seed, Purpose::Names),
+            scanned: BTreeSet::new(),
             levels: config.levels,
             consistency: config.consistency,
             replication: config.replication,
@@ -130,6 +146,10 @@ impl Clients {
 
     pub(crate) fn asked(&self) -> &[HostIndex] {
         &self.asked
+    }
+
+    pub(crate) fn is_of_a_scan(&self, read: OpId) -> bool {
+        self.scanned.contains(&read)
     }
 
     /// Whether nobody waits for an answer.
@@ -294,7 +314,7 @@ impl Clients {
             level: Some(level),
             context,
             consistency: Some(consistency),
-            attempt: None,
+            attempt: self.attempt(session),
         };
         self.ask_one(session, host, id, operation, timeout, env)
     }
@@ -319,7 +339,7 @@ impl Clients {
             level: Some(level),
             context,
             consistency: Some(consistency),
-            attempt: None,
+            attempt: self.attempt(session),
         };
         self.ask_one(session, host, id, operation, timeout, env)
     }
@@ -333,7 +353,8 @@ impl Clients {
         timeout: Duration,
         env: &mut Environment,
     ) -> OpId {
-        let asked = Asked::One { id, operation: operation.clone(), retries: self.mix.retries };
+        let named = self.named(&operation, env);
+        let asked = Asked::One(One { id, operation: operation.clone(), retries: self.mix.retries, named });
         self.send(session, host, asked, operation, timeout, env);
         id
     }
@@ -392,9 +413,10 @@ impl Clients {
     /// No answer will be waited for any longer.
     pub(crate) fn give_up(&mut self, to: ClientRef, env: &mut Environment) {
         let Some(waiting) = self.take_waiting(to) else { return };
+        let Some(waiting) = self.ask_again(to.session as usize, waiting, env) else { return };
         match waiting.asked {
-            Asked::One { id, .. } if self.reads(id) => self.end(id, Outcome::Failed, env),
-            Asked::One { id, .. } => self.end(id, Outcome::Indeterminate, env),
+            Asked::One(One { id, .. }) if self.reads(id) => self.end(id, Outcome::Failed, env),
+            Asked::One(One { id, .. }) => self.end(id, Outcome::Indeterminate, env),
             Asked::Scan { .. } => self.scan_ended(to.session as usize, false, env),
         }
         self.rest(to.session as usize, env);
@@ -406,18 +428,22 @@ impl Clients {
 
     /// An answer came.
     pub(crate) fn answered(&mut self, to: ClientRef, response: Response, env: &mut Environment) {
-        let Some(Waiting { host, timeout, asked, .. }) = self.take_waiting(to) else { return };
+        let Some(Waiting { request, host, timeout, asked }) = self.take_waiting(to) else { return };
         let session = to.session as usize;
         match asked {
-            Asked::One { id, operation, retries } => {
-                self.narrow_expiry(id, &response);
-                let wanted = self.wanted(&operation, env);
+            Asked::One(one) => {
+                let One { id, retries, .. } = one;
+                // Of several requests each may have given it another end.
+                if !one.is_in_doubt() {
+                    self.narrow_expiry(id, &response);
+                }
+                let wanted = self.wanted(&one.operation, env);
                 let (outcome, saw) = match self.reads(id) {
                     true => outcome_of_read(&response, wanted, self.mode),
-                    false => (outcome_of_write(&response, wanted), None),
+                    false => (one.known(outcome_of_write(&response, wanted)), None),
                 };
                 self.expect_newer_than_seen(id, &outcome);
-                if let (Response::Value { context, .. }, Operation::Get { level, .. }) = (&response, &operation) {
+                if let (Response::Value { context, .. }, Operation::Get { level, .. }) = (&response, &one.operation) {
                     self.remember(session, id, context.clone(), *level == Some(Level::All));
                 }
                 if let Some(saw) = saw {
@@ -425,10 +451,17 @@ impl Clients {
                 }
                 if retries > 0 && matches!(outcome, Outcome::Rejected | Outcome::Failed) {
                     // What certainly did nothing may be asked of another node, as the same operation.
-                    let asked = Asked::One { id, operation: operation.clone(), retries: retries - 1 };
                     let another = (host + 1 + self.random.index(self.hosts)) % self.hosts;
+                    let operation = one.operation.clone();
+                    let asked = Asked::One(One { retries: retries - 1, ..one });
                     env.stats.retried += 1;
                     return self.send(session, another, asked, operation, timeout, env);
+                }
+                if outcome == Outcome::Indeterminate {
+                    let waiting = Waiting { request, host, timeout, asked: Asked::One(one) };
+                    if self.ask_again(session, waiting, env).is_none() {
+                        return;
+                    }
                 }
                 self.end(id, outcome, env);
             }

@@ -12,6 +12,7 @@ use kvorum_quorum::Level;
 
 use crate::faults::{FaultRates, LosableDisks};
 use crate::random::{Purpose, Random};
+use crate::retries::Retries;
 use crate::sabotage::Sabotage;
 use crate::scenario::Scenario;
 use crate::workload::Mix;
@@ -48,6 +49,9 @@ pub struct SimConfig {
     pub levels: Levels,
     /// Whose answers count for them.
     pub consistency: Consistency,
+    /// How clients ask again, by name, for writes of which they do not know what became; only where they are strict, and both
+    /// reads and writes overlap writes. No seed draws it; `--scenario retried-writes` has it.
+    pub retries: Option<Retries>,
     /// What bounds each shard; narrow on some seeds, so that they are reached.
     pub limits: Limits,
     /// How far a node's wall clock may be off, either way, in milliseconds, and jump besides.
@@ -173,6 +177,7 @@ impl SimConfig {
             mix: Mix::swarm(&mut random),
             levels,
             consistency: Consistency::Strict,
+            retries: None,
             limits: draw_limits(&mut random),
             clocks,
             skews: None,
@@ -226,6 +231,14 @@ impl SimConfig {
         Self { consistency, ..self }.with_disks_that_can_be_spared()
     }
 
+    /// The same run with clients that ask again by name. A record remembers a few dozen names; so many that it forgets some
+    /// are not written at once, and narrow limits have room for that memory.
+    #[must_use]
+    pub(crate) fn with_retries(self, retries: Retries) -> Self {
+        let (limits, clients) = (Limits::default(), self.clients.min(8));
+        Self { retries: Some(retries), limits, clients, ..self }
+    }
+
     /// No more disks are lost than can be spared. With stand-ins none can: a lost disk takes with it what its node kept for
     /// others, which may be all that there is of an acknowledged write, and no replica knows that.
     fn with_disks_that_can_be_spared(mut self) -> Self {
@@ -259,6 +272,20 @@ impl SimConfig {
     /// Whether no read may be stale, in the time of faults too. Stand-ins are outside of what levels promise.
     pub(crate) fn is_strict(&self) -> bool {
         self.consistency == Consistency::Strict && self.levels.are_strict(self.replication, self.mode)
+    }
+
+    /// How clients ask again by name, if they do.
+    pub(crate) fn retries_by_name(&self) -> Option<Retries> {
+        let overlap = self.consistency == Consistency::Strict && self.levels.are_strict(self.replication, Mode::Lww);
+        self.retries.filter(|_| overlap)
+    }
+
+    /// Whether a write must show its effect once. What a read returns lies in a majority then, and that overlaps all reads and
+    /// writes only if these are of majorities too.
+    pub(crate) fn judges_repetition(&self) -> bool {
+        let is_majority =
+            |level| Levels::count(level, self.replication) == Levels::count(Level::Quorum, self.replication);
+        self.retries_by_name().is_some() && is_majority(self.levels.read) && is_majority(self.levels.write)
     }
 
     /// One replica that answers from what is durable is a linearizable register, unless its values expire. Several are

@@ -8,7 +8,7 @@
 //! | what | where |
 //! |---|---|
 //! | the loop and the phases of a run | [`World`] |
-//! | what a run looks like | [`SimConfig`], [`Mix`], [`Levels`], [`Clocks`] |
+//! | what a run looks like | [`SimConfig`], [`Mix`], [`Levels`], [`Clocks`], [`Retries`] |
 //! | what goes wrong, and when | [`FaultRates`], [`Fault`], [`Trouble`] |
 //! | what happens in particular | [`Scenario`] |
 //! | what is done wrong on purpose | [`Sabotage`] |
@@ -30,6 +30,7 @@ mod network;
 mod process;
 mod random;
 mod report;
+mod retries;
 mod sabotage;
 mod scenario;
 mod shrink;
@@ -43,6 +44,7 @@ pub use config::{Clocks, Levels, MOST_NODES, SimConfig};
 pub use faults::{Fault, FaultRates, LosableDisks, Trouble};
 pub use network::{Cut, HostSet, Weather};
 pub use report::{Report, Stats};
+pub use retries::Retries;
 pub use sabotage::Sabotage;
 pub use scenario::Scenario;
 pub use shrink::shrink;

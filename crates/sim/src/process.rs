@@ -192,6 +192,11 @@ impl Process {
         {
             *consistency = Some(Consistency::Sloppy);
         }
+        if env.sabotage == Some(Sabotage::AttemptsForgotten)
+            && let Operation::Put { attempt, .. } | Operation::Delete { attempt, .. } = &mut request.operation
+        {
+            *attempt = None;
+        }
         let shard = self.shard_of(partition_of_request(&request, self.shards[0].view())).unwrap_or(0);
         self.turn(shard, Input::Client { from, request }, disk, env);
     }

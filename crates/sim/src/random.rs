@@ -24,6 +24,8 @@ pub(crate) enum Purpose {
     Fault,
     /// What crashes and failures leave of a store.
     Store,
+    /// Names of writes, and of whom they are asked again.
+    Names,
 }
 
 impl Random {

@@ -57,6 +57,14 @@ pub struct Stats {
     pub failed_saves: u64,
     /// Requests that were refused and tried again elsewhere.
     pub retried: u64,
+    /// Requests for writes of which nobody knew what had become, made again by name.
+    pub asked_again: u64,
+    /// Writes to which a coordinator gave a second version when it met a newer one.
+    pub minted_again: u64,
+    /// Of them, those that were seen twice.
+    pub seen_twice: u64,
+    /// Reads in which such a write, acknowledged to who had asked again, had overwritten a later one.
+    pub overwritten_again: u64,
     /// Requests and answers that were lost with their client's connection.
     pub lost_clients: u64,
     /// Reads of a store that failed.
@@ -112,6 +120,10 @@ impl Stats {
             torn_bytes,
             failed_saves,
             retried,
+            asked_again,
+            minted_again,
+            seen_twice,
+            overwritten_again,
             lost_clients,
             failed_loads,
             failed_logs,
@@ -148,6 +160,10 @@ impl Stats {
         self.torn_bytes += torn_bytes;
         self.failed_saves += failed_saves;
         self.retried += retried;
+        self.asked_again += asked_again;
+        self.minted_again += minted_again;
+        self.seen_twice += seen_twice;
+        self.overwritten_again += overwritten_again;
         self.lost_clients += lost_clients;
         self.failed_loads += failed_loads;
         self.failed_logs += failed_logs;
@@ -210,6 +226,13 @@ impl fmt::Display for Stats {
                 f,
                 "\nsiblings  contexts of up to {} entries, {} pruned, {} replaced values seen again",
                 self.context_entries, self.pruned, self.shown_again
+            )?;
+        }
+        if self.asked_again > 0 {
+            write!(
+                f,
+                "\nretries   {} by name; {} writes minted again by their coordinators, {} of them seen twice, {} reads of them where a later one was acknowledged",
+                self.asked_again, self.minted_again, self.seen_twice, self.overwritten_again
             )?;
         }
         if self.undecided > 0 { write!(f, "\nundecided {} linearizations", self.undecided) } else { Ok(()) }

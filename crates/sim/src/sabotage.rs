@@ -43,6 +43,8 @@ pub enum Sabotage {
     PullSkipped,
     /// Nodes are handed requests of clients that insist on replicas as if they did not.
     StrictIgnored,
+    /// Nodes are not told the names of writes, so that a write that is asked for again is one more.
+    AttemptsForgotten,
     /// Nodes are not told of the narrow limits that they are held to.
     Unlimited,
 }

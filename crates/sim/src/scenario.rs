@@ -9,6 +9,7 @@ use kvorum_quorum::Level;
 use crate::config::{Clocks, Levels, SimConfig};
 use crate::faults::{Fault, FaultRates, LosableDisks};
 use crate::network::{Cut, HostSet};
+use crate::retries::Retries;
 use crate::workload::Mix;
 
 /// The bound of a clock's offset from its peers' median is half of what replicas allow.
@@ -32,6 +33,8 @@ pub enum Scenario {
     Bank,
     /// A disk is lost, and another one set back to an old copy, so that two nodes are in doubt at a time.
     LostDisk,
+    /// Clients ask again for writes of which they do not know what became, by the names of these, and requests are often lost.
+    RetriedWrites,
 }
 
 impl Scenario {
@@ -48,7 +51,7 @@ impl Scenario {
     pub(crate) fn victims(self, nodes: usize) -> usize {
         match self {
             Self::HintedHandoff | Self::InterruptedHandoff => nodes / 2,
-            Self::ClocksAtTheBound | Self::ClockBeyondTheBound | Self::Bank | Self::LostDisk => 0,
+            Self::ClocksAtTheBound | Self::ClockBeyondTheBound | Self::Bank | Self::LostDisk | Self::RetriedWrites => 0,
         }
     }
 
@@ -56,7 +59,7 @@ impl Scenario {
     pub(crate) fn rests_on_hints(self) -> bool {
         match self {
             Self::HintedHandoff | Self::InterruptedHandoff | Self::Bank => true,
-            Self::ClocksAtTheBound | Self::ClockBeyondTheBound | Self::LostDisk => false,
+            Self::ClocksAtTheBound | Self::ClockBeyondTheBound | Self::LostDisk | Self::RetriedWrites => false,
         }
     }
 
@@ -64,7 +67,7 @@ impl Scenario {
     pub(crate) fn troubles(self, config: &SimConfig, ticks: Duration) -> Vec<(Duration, Duration, Fault)> {
         let left = ticks.saturating_sub(SECOND);
         match self {
-            Self::ClocksAtTheBound => Vec::new(),
+            Self::ClocksAtTheBound | Self::RetriedWrites => Vec::new(),
             Self::ClockBeyondTheBound => {
                 let (host, by_ms) = Self::RUNAWAY;
                 vec![(SECOND, left, Fault::ClockJump { host, by_ms })]
@@ -140,6 +143,14 @@ impl SimConfig {
                 config.faults.losable_disks = LosableDisks { known: 2, unknown: 1 };
                 let mix = Mix { get: config.mix.get.max(20), ..config.mix };
                 Self { mix, limits: Limits::default(), ticks: 10_000, ..config }
+            }
+            Scenario::RetriedWrites => {
+                let mode = self.mode;
+                let retries = Retries { most: 1 + (self.seed % 4) as u8, storms: self.seed.is_multiple_of(3) };
+                let mix = Mix { get: 60, put: 40, ..self.mix };
+                let mut config = self.with_overlapping_levels().with_mode(mode);
+                config.faults.lost_clients_permille = config.faults.lost_clients_permille.max(20);
+                Self { mix, ..config }.with_retries(retries)
             }
         };
         Self { scenario: Some(scenario), ..config }

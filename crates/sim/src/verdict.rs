@@ -1,5 +1,7 @@
 //! The verdict: which checkers judge which run, and what they found. The checkers themselves are in `kvorum-history`.
 
+mod repetition;
+
 use core::fmt;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,11 +12,15 @@ use kvorum_history::convergence::Divergence;
 use kvorum_history::durability::{LostWrite, Order, lost_writes};
 use kvorum_history::linearizability::{Stuck, StuckKey, check_history};
 use kvorum_history::quorum::{StaleRead, stale_reads};
+use kvorum_history::repetition::Repetition;
 use kvorum_history::tenure::Broken;
 use kvorum_history::{History, Moment, OpId, Operation};
 use kvorum_node::{ActorId, Mode, StoredKey};
 use kvorum_vclock::Timestamp;
 
+pub(crate) use repetition::judge_repetition;
+
+use crate::client::Clients;
 use crate::config::SimConfig;
 use crate::report::Stats;
 use crate::watch::{Place, Watch};
@@ -28,6 +34,8 @@ pub enum Violation {
     Stale(StaleRead<Arc<str>>),
     /// A read of a key that keeps siblings missed an acknowledged one, or showed what had been replaced.
     Causality(Anomaly<Arc<str>>),
+    /// A write that was asked for again by its name took effect more than once.
+    Repetition(Box<Repetition<Arc<str>>>),
     /// Records remembered more than the bound of contexts allows.
     OversizedContexts {
         /// How many.
@@ -123,6 +131,7 @@ impl Violation {
             Self::Lost(_) => "durability",
             Self::Stale(_) => "quorum",
             Self::Causality(_) => "causality",
+            Self::Repetition(_) => "repetition",
             Self::NotLinearizable { .. } => "linearizability",
             Self::Engine { .. } => "engine",
             Self::Divergence(_) => "convergence",
@@ -142,6 +151,7 @@ impl Violation {
             Self::Lost(lost) => lost.witnesses(),
             Self::Stale(stale) => stale.witnesses(),
             Self::Causality(anomaly) => anomaly.witnesses(),
+            Self::Repetition(repetition) => repetition.witnesses(),
             Self::NotLinearizable { stuck, around } => {
                 around.iter().chain([stuck]).map(|operation| operation.id).collect()
             }
@@ -158,6 +168,7 @@ impl fmt::Display for Violation {
             Self::Lost(lost) => lost.fmt(f),
             Self::Stale(stale) => stale.fmt(f),
             Self::Causality(anomaly) => anomaly.fmt(f),
+            Self::Repetition(repetition) => repetition.fmt(f),
             Self::OversizedContexts { records } => {
                 write!(f, "{records} records were appended whose contexts are larger than they may be")
             }
@@ -202,7 +213,7 @@ impl fmt::Display for Violation {
 /// Judges a run by its history and by what was watched. `calm` is when the last reads began.
 pub(crate) fn judge(
     config: &SimConfig,
-    history: &History<Arc<str>>,
+    clients: &Clients,
     watch: &Watch,
     calm: Moment,
     stats: &mut Stats,
@@ -211,9 +222,14 @@ pub(crate) fn judge(
     // Where reads and writes overlap, every read knows each acknowledged version; where they need not, or stand-ins count,
     // only the last reads do, which ask all replicas. Where two writes need not overlap, no coordinator can know what
     // was acknowledged, and clocks order blind writes.
+    let history = clients.history();
     let strict = config.is_strict();
     if config.mode == Mode::Causal {
-        let judged = |read: &Operation<Arc<str>>| strict || read.invoked >= calm;
+        // A page shows both versions of a write that was carried out twice.
+        let by_name = config.retries_by_name().is_some();
+        let judged = |read: &Operation<Arc<str>>| {
+            (strict || read.invoked >= calm) && !(by_name && clients.is_of_a_scan(read.id))
+        };
         let Findings { anomalies, excused } = causality::examine(history, judged, stats.pruned);
         stats.shown_again += excused.len() as u64;
         stats.context_entries = watch.most_context_entries;
@@ -227,6 +243,7 @@ pub(crate) fn judge(
     }
     let mut told = BTreeSet::new();
     contradictions.retain(|contradiction| told.insert(contradiction.read.id));
+    stats.overwritten_again += repetition::set_apart(&mut contradictions, &watch.minted_again());
     violations.extend(contradictions.into_iter().map(|contradiction| match contradiction.read.invoked >= calm {
         true => Violation::Lost(contradiction),
         false => Violation::Stale(contradiction),

@@ -3,15 +3,17 @@
 
 use core::fmt;
 use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kvorum_history::Moment;
 use kvorum_history::boundedness::Meter;
 use kvorum_history::tenure::Tenures;
 use kvorum_node::{ActorId, CONTEXT_ENTRIES, Limits, MAX_SIBLINGS, Mode, Record, Shard, StoredKey};
-use kvorum_vclock::Timestamp;
+use kvorum_vclock::{Dot, Timestamp};
 
 use crate::config::SimConfig;
-use crate::event::HostIndex;
+use crate::event::{HostIndex, Life};
+use crate::workload::operation_of;
 
 /// A shard of a host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +30,8 @@ impl fmt::Display for Place {
     }
 }
 
+type Minted = BTreeMap<(usize, HostIndex, Life), BTreeSet<Dot<ActorId>>>;
+
 pub(crate) struct Watch {
     /// What was admitted while there was room is appended when its stored record has been read: so much, if all that
     /// clients have under way is.
@@ -38,20 +42,25 @@ pub(crate) struct Watch {
     pub(crate) most_context_entries: u64,
     /// How many records had contexts larger than they may be.
     pub(crate) oversized_contexts: u64,
+    /// Of each write, by the number in its value, what each process minted; where that is watched.
+    minted: Option<Minted>,
 }
 
 impl Watch {
     pub(crate) fn new(config: &SimConfig) -> Self {
         // A record that keeps siblings is written with all of them.
         let pairs = if config.mode == Mode::Causal { MAX_SIBLINGS } else { 1 };
+        // Names of writes are remembered with the record: 32 of 24 bytes each, and how many.
+        let names = if config.retries_by_name().is_some() { 2 + 32 * 24 } else { 0 };
         // Those who miss it are kept hints, of as much again.
-        let slack = 3 * config.clients * config.most_pair_bytes() * pairs;
+        let slack = 3 * config.clients * (config.most_pair_bytes() * pairs + names);
         Self {
             slack: slack as u64,
             meter: Meter::default(),
             tenures: Tenures::default(),
             most_context_entries: 0,
             oversized_contexts: 0,
+            minted: (config.retries_by_name().is_some() && config.mode == Mode::Lww).then(Minted::new),
         }
     }
 
@@ -91,6 +100,23 @@ impl Watch {
             self.tenures.minted(&actor, key, record.time(), absorbed);
         }
     }
+
+    /// A process has minted the version of a record in which one wins.
+    pub(crate) fn minted(&mut self, host: HostIndex, life: Life, record: &Record) {
+        let Some(minted) = &mut self.minted else { return };
+        let value = record.versions().next().and_then(|version| version.value);
+        if let Some(write) = value.and_then(|value| operation_of(&value)) {
+            minted.entry((write, host, life)).or_default().insert(record.dot());
+        }
+    }
+
+    /// The writes of which one process minted more than one version. A second request may have come to the same process; that
+    /// cannot be told from outside, and counts as well.
+    pub(crate) fn minted_again(&self) -> BTreeSet<usize> {
+        let minted = self.minted.iter().flatten();
+        minted.filter(|(_, dots)| dots.len() > 1).map(|((write, ..), _)| *write).collect()
+    }
+
     /// The same for a record that says itself what it has absorbed. How much it remembers is looked at besides.
     fn append_causal(&mut self, actor: ActorId, key: &StoredKey, record: &Record, before: Option<&Record>) {
         let reached = before.map_or(Timestamp::MIN, |before| before.context().get(&actor.0));

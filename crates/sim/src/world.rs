@@ -25,7 +25,7 @@ use crate::process::{Process, Settings};
 use crate::random::{Purpose, Random};
 use crate::report::Report;
 use crate::trace::TraceSink;
-use crate::verdict::{Violation, judge};
+use crate::verdict::{Violation, judge, judge_repetition};
 
 /// How long after the last fault, or the start of a calm founding, every node may take to get ready.
 const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -104,7 +104,8 @@ impl World {
         self.hear_engines();
         let replicas = self.replicas();
         let Environment { watch, stats, .. } = &mut self.env;
-        judge(&self.config, self.clients.history(), watch, calm, stats, &mut self.violations);
+        judge(&self.config, &self.clients, watch, calm, stats, &mut self.violations);
+        judge_repetition(&self.config, &self.clients, watch, stats, &mut self.violations);
         Report {
             config: self.config,
             stats: self.env.stats,

@@ -144,6 +144,7 @@ impl Clients {
             assert!(covered || found.is_none(), "a page holds only what was asked for");
             if covered {
                 let id = self.begin(session, host, key, Action::Get, None, invoked);
+                self.scanned.insert(id);
                 let (outcome, saw) = outcome_of(found, as_of_ms, self.mode);
                 if let Some(saw) = saw {
                     self.history.saw(id, saw);

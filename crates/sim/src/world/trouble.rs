@@ -52,7 +52,10 @@ impl World {
         self.env.trace.record(self.env.now, format_args!("{fault:?} ends"));
         match fault {
             Fault::Crash(hosts) => self.each_of(hosts, Self::let_up),
-            Fault::Cut(_) => self.env.network.mend(id),
+            Fault::Cut(_) => {
+                self.env.network.mend(id);
+                self.clients.ask_at_once(&mut self.env);
+            }
             Fault::Storm(_) => self.env.network.end_storm(id),
             Fault::Pause(hosts) => self.each_of(hosts, |world, host| world.env.resume(host)),
             Fault::ClockJump { host, .. } => self.env.clock(host).undo(id),
