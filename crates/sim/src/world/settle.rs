@@ -126,7 +126,7 @@ impl World {
     }
 
     /// Replicas become equal when they are read: whoever is behind is repaired. It is tried again where a repair was lost to
-    /// overload. A strict read repairs nobody when enough replicas hold what it returns; so these reads are not strict.
+    /// overload.
     pub(super) fn equalize(&mut self) {
         let until = self.env.now + DONE_WITHIN;
         loop {
