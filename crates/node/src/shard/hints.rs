@@ -55,6 +55,8 @@ pub struct HintQueue {
 #[derive(Debug)]
 pub(super) struct Keeper {
     hints: Hints<NodeId, PartitionId>,
+    /// When it wants to be looked at: a turn asks for that, and the machine would look at every target.
+    next: Option<Duration>,
     bytes: u64,
     /// What hints of this process have grown by, beyond the size that was counted when they were new.
     grown: u64,
@@ -120,6 +122,7 @@ impl Keeper {
             grown: 0,
             spare_bytes: config.bytes / 4 * 3,
             hints: Hints::new(config),
+            next: None,
             floor_ms: floor.millis(),
             recovering: None,
             recover_at: None,
@@ -132,7 +135,7 @@ impl Keeper {
 
     pub(super) fn next_timeout(&self) -> Option<Duration> {
         let telling = (!self.is_told).then(|| self.told_at.saturating_add(TELL_EVERY));
-        telling.into_iter().chain(self.recover_at).chain(self.hints.next_timeout()).min()
+        telling.into_iter().chain(self.recover_at).chain(self.next).min()
     }
 
     /// What is kept, by target.
@@ -248,6 +251,7 @@ impl Shard {
     }
 
     fn hints_changed(&mut self) {
+        self.keeper.next = self.keeper.hints.next_timeout();
         self.keeper.is_told = false;
     }
 

@@ -57,9 +57,10 @@ impl Shard {
 
     pub(in crate::shard) fn hints_timeout(&mut self, now: Now, out: &mut impl Extend<Effect>) {
         self.recover_again(now, out);
-        if self.keeper.hints.next_timeout().is_some_and(|at| at <= now.elapsed) {
+        if self.keeper.next.is_some_and(|at| at <= now.elapsed) {
             let mut wanted = Vec::new();
             self.keeper.hints.handle_timeout(now.elapsed, now.unix_ms, &mut wanted);
+            self.keeper.next = self.keeper.hints.next_timeout();
             self.carry_out_hints(now, wanted, out);
         }
         self.tell_hints(now, out);
