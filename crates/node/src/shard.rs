@@ -3,7 +3,8 @@
 //!
 //! This file holds the one `match` over inputs. What happens next lies in the file named after it: `put`, `get`,
 //! `scan` and `forward` coordinate a client's request, `replica` serves the other coordinators, `log` waits for
-//! durability, `hints` keeps what others missed, `pull` fetches what this node may have lost. It does not know how frames travel, where records are stored, or what time it is.
+//! durability, `hints` keeps what others missed, `pull` fetches what this node may have lost, `attempt` finds what became of
+//! a write that is asked for again. It does not know how frames travel, where records are stored, or what time it is.
 
 mod attempt;
 mod deadlines;

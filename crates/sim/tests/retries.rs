@@ -43,3 +43,10 @@ fn names_that_are_forgotten_are_found_out() {
     // The same write stands beside itself, or what was replaced is shown again.
     is_found_out(100, &["causality", "repetition"], forgets(Mode::Causal));
 }
+
+#[test]
+fn writers_behind_a_read_that_ends_a_check_wait_for_the_next() {
+    // Found once: a writer went on beside another read of the stored record, and the node panicked.
+    let config = SimConfig::from_seed(94).with_mode(Mode::Causal).with_scenario(Scenario::RetriedWrites);
+    assert_clean(&run(config));
+}
