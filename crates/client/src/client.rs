@@ -287,7 +287,7 @@ impl Client {
             getrandom::u64().map_err(|error| Error::Config(why(error)))
         };
         let id = self.core.config.retry_indeterminate.then(id).transpose()?;
-        Ok(id.map(|id| v1::Attempt { id, retried_after_ms: None }))
+        Ok(id.map(|id| v1::Attempt { id, retried_after_ms: None, first_asked: None }))
     }
 }
 

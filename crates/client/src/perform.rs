@@ -49,15 +49,21 @@ pub(crate) async fn perform(
     let (mut is_first_round, mut overloaded) = (true, false);
     let mut next = tour.next();
     let mut left = timeout;
+    let mut first_asked = None;
     core.budget.earn();
     loop {
         let node = next.expect("there is an endpoint, so a walk has a first node");
         let (told, wait) = share(left, nature != Nature::Write && tour.has_next());
         let age_ms = failures.leave_it_open().then(|| millis(begin.elapsed()));
-        let Failed { error, again } = match attempt(&node, request(&operation, told, age_ms), wait, nature).await {
+        let request = request(&operation, told, age_ms, first_asked);
+        let (answer, process) = attempt(&node, request, wait, nature).await;
+        let Failed { error, again } = match answer {
             Ok(answer) => return Ok(answer),
             Err(failed) => failed,
         };
+        if age_ms.is_none() {
+            first_asked = process;
+        }
         failures.add(error);
         left = deadline.saturating_duration_since(Instant::now());
         if again == Again::Never || left.is_zero() {
@@ -125,8 +131,8 @@ fn share(left: Duration, has_another: bool) -> (Duration, Duration) {
 }
 
 /// The operation as it is sent in one try. `age_ms` tells how long ago the first began, once an earlier one may have been
-/// applied: one that certainly was not is none that the nodes have to look for.
-fn request(operation: &Operation, timeout: Duration, age_ms: Option<u64>) -> Operation {
+/// applied: one that certainly was not is none that the nodes have to look for. `first_asked` is the process that got it.
+fn request(operation: &Operation, timeout: Duration, age_ms: Option<u64>, first_asked: Option<u64>) -> Operation {
     let mut operation = operation.clone();
     let (attempt, told) = match &mut operation {
         Operation::Get(get) => (None, &mut get.timeout_ms),
@@ -137,6 +143,7 @@ fn request(operation: &Operation, timeout: Duration, age_ms: Option<u64>) -> Ope
     *told = timeout_ms(timeout);
     if let Some(attempt) = attempt {
         attempt.retried_after_ms = age_ms;
+        attempt.first_asked = first_asked.filter(|_| age_ms.is_some());
     }
     operation
 }
@@ -156,13 +163,32 @@ enum Again {
     AfterAPause,
 }
 
-/// One request to one node.
-async fn attempt(node: &Node, request: Operation, wait: Duration, nature: Nature) -> Result<Answer, Failed> {
+/// One request to one node, and to which process of it, should that matter.
+async fn attempt(
+    node: &Node,
+    request: Operation,
+    wait: Duration,
+    nature: Nature,
+) -> (Result<Answer, Failed>, Option<u64>) {
     let fits = fitting(&request);
-    let answer = match node.session() {
-        Ok(session) => session.call(request, Instant::now() + wait).await,
-        Err(failure) => Err(Lost::Unsent(failure)),
-    };
+    match node.session() {
+        Ok(session) => {
+            let answer = session.call(request, Instant::now() + wait).await;
+            let process = if nature == Nature::WriteWithId { session.process() } else { None };
+            (judged(node, answer, fits, wait, nature), process)
+        }
+        Err(failure) => (judged(node, Err(Lost::Unsent(failure)), fits, wait, nature), None),
+    }
+}
+
+/// What an answer, or that there is none, comes to.
+fn judged(
+    node: &Node,
+    answer: Result<Answer, Lost>,
+    fits: fn(&Answer) -> bool,
+    wait: Duration,
+    nature: Nature,
+) -> Result<Answer, Failed> {
     match answer {
         Ok(Answer::Error(refusal)) => Err(refused(node, refusal, nature)),
         Ok(answer) if fits(&answer) => Ok(answer),

@@ -34,6 +34,8 @@ use outbox::Outbox;
 
 /// How long a node may take to accept a session, connection and name lookup included.
 pub(crate) const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+/// The header by which a node tells which process of it this is.
+const PROCESS_HEADER: &str = "kvorum-process";
 /// The longest message that is accepted from a node.
 const RECEIVE_BYTES: usize = 64 * 1024 * 1024;
 
@@ -59,6 +61,8 @@ struct State {
     calls: Calls,
     outbox: Outbox,
     open: bool,
+    /// Which process it is with, if that was told.
+    process: Option<u64>,
     over: Option<Failure>,
     /// The outgoing stream, when it found nothing to send.
     sender: Option<Waker>,
@@ -124,6 +128,11 @@ impl Session {
         state.over.clone().map(|failure| (failure, state.open))
     }
 
+    /// Which process of the node it is with; not known before the node has accepted it.
+    pub(crate) fn process(&self) -> Option<u64> {
+        self.shared.lock().process
+    }
+
     async fn push_when_room(&self, mut operation: Operation) -> Result<Call<'_>, Lost> {
         loop {
             let mut room = core::pin::pin!(self.shared.room.notified());
@@ -154,14 +163,15 @@ impl Shared {
             let mut node = KvClient::new(channel).max_decoding_message_size(RECEIVE_BYTES);
             let outgoing = Outgoing { shared: Arc::clone(self), greeted: false };
             let answers = node.session(outgoing).await.map_err(Failure::from)?;
-            Ok(answers.into_inner())
+            let process = answers.metadata().get(PROCESS_HEADER).and_then(|value| value.to_str().ok()?.parse().ok());
+            Ok((answers.into_inner(), process))
         });
-        let mut answers = match accepted.await {
-            Ok(Ok(answers)) => answers,
+        let (mut answers, process) = match accepted.await {
+            Ok(Ok(accepted)) => accepted,
             Ok(Err(failure)) => return failure,
             Err(_) => return Failure::Unaccepted,
         };
-        self.accepted();
+        self.accepted(process);
         let mut wakers = Vec::new();
         loop {
             match answers.message().await {
@@ -172,10 +182,10 @@ impl Shared {
         }
     }
 
-    fn accepted(&self) {
+    fn accepted(&self, process: Option<u64>) {
         let sender = {
             let mut state = self.lock();
-            state.open = true;
+            (state.open, state.process) = (true, process);
             state.sender.take()
         };
         self.progress.send_replace(Progress::Open);

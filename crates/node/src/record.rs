@@ -26,7 +26,7 @@ use kvorum_vclock::{Context, Dot, Timestamp};
 use crate::{ActorId, Digest};
 use cell::{Cell, EXPIRES};
 
-pub(crate) use attempts::{ATTEMPTS_KEPT_MS, Attempted};
+pub(crate) use attempts::Attempted;
 pub use causal::{CONTEXT_ENTRIES, MAX_SIBLINGS, Unwritable};
 
 const LWW: u8 = 1;

@@ -46,8 +46,12 @@ impl fmt::Display for Consistency {
 pub struct Attempt {
     /// Names the write over all its attempts; drawn at random by the client.
     pub id: u64,
-    /// How long ago the first attempt began, in milliseconds; none if this is the first.
+    /// How long ago the first attempt began, in milliseconds; none if this is the first, or if those before it certainly came
+    /// to nothing.
     pub retried_after_ms: Option<u64>,
+    /// The process that all attempts so far went to, if it was one, by its [`actor`](crate::ShardConfig::actor): should it not
+    /// have begun the write, nobody has.
+    pub first_asked: Option<ActorId>,
 }
 
 /// The operations.
@@ -125,6 +129,22 @@ impl Operation {
     #[must_use]
     pub fn is_write(&self) -> bool {
         matches!(self, Self::Put { .. } | Self::Delete { .. })
+    }
+
+    /// Which attempt at a write it is, if there may be several.
+    pub(crate) fn attempt(&self) -> Option<Attempt> {
+        match self {
+            Self::Put { attempt, .. } | Self::Delete { attempt, .. } => *attempt,
+            Self::Get { .. } | Self::Scan(_) | Self::Why { .. } => None,
+        }
+    }
+
+    /// The same, to be changed.
+    pub(crate) fn attempt_mut(&mut self) -> Option<&mut Attempt> {
+        match self {
+            Self::Put { attempt, .. } | Self::Delete { attempt, .. } => attempt.as_mut(),
+            Self::Get { .. } | Self::Scan(_) | Self::Why { .. } => None,
+        }
     }
 
     /// The key it is about, unless it is a scan.

@@ -79,6 +79,7 @@ pub struct Shard {
     latencies: BTreeMap<NodeId, quorum::Latency>,
     hedges: quorum::HedgeBudget,
     deadlines: Deadlines,
+    begun: attempt::Begun,
     /// Whether it was told that the store is open.
     is_started: bool,
     /// At which ceiling a higher one was asked for.
@@ -136,8 +137,8 @@ enum Origin {
     Client(ClientRef),
     /// A node that forwarded its client's request, as its operation.
     Peer(PeerShard, Op),
-    /// A write of this shard that was attempted before.
-    Attempt(Op),
+    /// A write of this shard that reads first.
+    Write(Op),
 }
 
 impl Shard {
@@ -164,6 +165,7 @@ impl Shard {
             latencies: BTreeMap::new(),
             hedges: quorum::HedgeBudget::default(),
             deadlines: Deadlines::default(),
+            begun: attempt::Begun::default(),
             is_started: false,
             room_asked: None,
             reported: BTreeMap::new(),
@@ -268,11 +270,12 @@ impl Shard {
     }
 
     /// A request of a client of this node, or of one that forwarded it.
-    fn request(&mut self, now: Now, origin: Origin, request: Request, out: &mut impl Extend<Effect>) {
+    fn request(&mut self, now: Now, origin: Origin, mut request: Request, out: &mut impl Extend<Effect>) {
         if let Err(failure) = self.admit(&request) {
             self.answer(origin, Response::Failed(failure), out);
             return;
         }
+        self.recognise(now, &mut request.operation);
         let deadline = now.elapsed.saturating_add(request.timeout.min(self.limits.timeout));
         let partition = match (&request.operation, request.operation.key()) {
             (Operation::Scan(scan), _) => scan.partition,
@@ -589,7 +592,7 @@ impl Shard {
         match origin {
             Origin::Client(to) => emit(out, Effect::Reply { to, response }),
             Origin::Peer(to, op) => self.send(to, Message::ForwardReply { op, response }, out),
-            Origin::Attempt(_) => unreachable!("a write that reads first is told what was found, not answered"),
+            Origin::Write(_) => unreachable!("a write that reads first is told what was found, not answered"),
         }
     }
 

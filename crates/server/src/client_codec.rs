@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kvorum_node::{
-    Attempt, Consistency, Failure, FailureKind, Keyspace, Operation, Record, Request, Response, View, request,
+    ActorId, Attempt, Consistency, Failure, FailureKind, Keyspace, Operation, Record, Request, Response, View, request,
 };
 use kvorum_quorum::Level;
 use kvorum_ring::PartitionId;
@@ -66,11 +66,13 @@ pub(crate) fn delete_from_wire(delete: v1::DeleteRequest) -> Result<Operation, F
 }
 
 fn attempt_from_wire(attempt: v1::Attempt) -> Attempt {
-    Attempt { id: attempt.id, retried_after_ms: attempt.retried_after_ms }
+    let v1::Attempt { id, retried_after_ms, first_asked } = attempt;
+    Attempt { id, retried_after_ms, first_asked: first_asked.map(ActorId) }
 }
 
 pub(crate) fn attempt_to_wire(attempt: Attempt) -> v1::Attempt {
-    v1::Attempt { id: attempt.id, retried_after_ms: attempt.retried_after_ms }
+    let Attempt { id, retried_after_ms, first_asked } = attempt;
+    v1::Attempt { id, retried_after_ms, first_asked: first_asked.map(|process| process.0) }
 }
 
 pub(crate) fn consistency_from_wire(consistency: i32) -> Result<Option<Consistency>, Failure> {

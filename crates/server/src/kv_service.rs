@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use kvorum_node::ActorId;
 use kvorum_wire::v1;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_stream::StreamExt;
@@ -24,13 +25,17 @@ const MAX_SCANS: usize = 32;
 /// A streamed scan whose pages nobody reads for so long ends.
 const SCAN_PATIENCE: Duration = Duration::from_secs(30);
 
+/// The header by which a session tells which process it is with, in decimal: see `Attempt` in `kv.proto`.
+const PROCESS_HEADER: &str = "kvorum-process";
+
 pub(crate) struct KvService {
     scans: Arc<Semaphore>,
+    process: ActorId,
 }
 
 impl KvService {
-    pub(crate) fn new() -> Self {
-        Self { scans: Arc::new(Semaphore::new(MAX_SCANS)) }
+    pub(crate) fn new(process: ActorId) -> Self {
+        Self { scans: Arc::new(Semaphore::new(MAX_SCANS)), process }
     }
 
     fn begin_scan(&self) -> Result<OwnedSemaphorePermit, Status> {
@@ -151,6 +156,9 @@ impl v1::kv_server::Kv for KvService {
         &self,
         request: Request<Streaming<v1::SessionRequest>>,
     ) -> Result<Response<Self::SessionStream>, Status> {
-        Ok(Response::new(Box::pin(SessionStream::open(request.into_inner()))))
+        let stream: Self::SessionStream = Box::pin(SessionStream::open(request.into_inner()));
+        let mut response = Response::new(stream);
+        response.metadata_mut().insert(PROCESS_HEADER, self.process.0.into());
+        Ok(response)
     }
 }

@@ -285,6 +285,7 @@ async fn serve(
     let (stopping, stopped) = watch::channel(false);
     let services = Services {
         name: config.name.clone(),
+        process: actor,
         control: events.clone(),
         snapshot: snapshots.clone(),
         clock,
@@ -471,6 +472,7 @@ fn warnings(config: &Config) -> Vec<String> {
 #[derive(Clone)]
 struct Services {
     name: String,
+    process: ActorId,
     control: mpsc::Sender<ControlEvent>,
     snapshot: watch::Receiver<Snapshot>,
     clock: Clock,
@@ -509,7 +511,7 @@ type Connections = mpsc::Receiver<Accepted>;
 
 /// Serves the connections of one shard thread until the node stops and what was under way is done.
 async fn run_services(services: Services, clients: Connections, peers: Connections) {
-    let Services { name, control, mut snapshot, clock, warnings, mut stopped } = services;
+    let Services { name, process, control, mut snapshot, clock, warnings, mut stopped } = services;
     let (health, health_service) = tonic_health::server::health_reporter();
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(kvorum_wire::DESCRIPTORS)
@@ -517,7 +519,7 @@ async fn run_services(services: Services, clients: Connections, peers: Connectio
         .build_v1()
         .expect("the descriptors were compiled with this crate");
     let admin = AdminService { name, control: control.clone(), snapshot: snapshot.clone(), clock, warnings };
-    let kv = KvServer::new(KvService::new())
+    let kv = KvServer::new(KvService::new(process))
         .max_decoding_message_size(MAX_CLIENT_MESSAGE)
         .max_encoding_message_size(MAX_CLIENT_ANSWER);
     let client_server = builder()

@@ -55,6 +55,8 @@ pub(crate) struct Clients {
     names: Random,
     /// The reads of the history that are keys of pages.
     scanned: BTreeSet<OpId>,
+    /// Writes that may be asked for again.
+    has_names: BTreeSet<OpId>,
     levels: Levels,
     consistency: Consistency,
     replication: u8,
@@ -123,6 +125,7 @@ impl Clients {
             retries: config.retries_by_name(),
             names: Random::stream(config.seed, Purpose::Names),
             scanned: BTreeSet::new(),
+            has_names: BTreeSet::new(),
             levels: config.levels,
             consistency: config.consistency,
             replication: config.replication,
@@ -146,6 +149,11 @@ impl Clients {
 
     pub(crate) fn asked(&self) -> &[HostIndex] {
         &self.asked
+    }
+
+    /// Whether a write has a name, by which it may be asked for again.
+    pub(crate) fn has_name(&self, write: OpId) -> bool {
+        self.has_names.contains(&write)
     }
 
     pub(crate) fn is_of_a_scan(&self, read: OpId) -> bool {
@@ -353,7 +361,10 @@ impl Clients {
         timeout: Duration,
         env: &mut Environment,
     ) -> OpId {
-        let named = self.named(&operation, env);
+        let named = self.named(&operation, host, env);
+        if named.is_some() {
+            self.has_names.insert(id);
+        }
         let asked = Asked::One(One { id, operation: operation.clone(), retries: self.mix.retries, named });
         self.send(session, host, asked, operation, timeout, env);
         id
@@ -434,7 +445,9 @@ impl Clients {
             Asked::One(one) => {
                 let One { id, retries, .. } = one;
                 // Of several requests each may have given it another end.
-                if !one.is_in_doubt() {
+                if one.is_in_doubt() {
+                    env.stats.confirmed += u64::from(matches!(response, Response::Written { .. }));
+                } else {
                     self.narrow_expiry(id, &response);
                 }
                 let wanted = self.wanted(&one.operation, env);
@@ -453,7 +466,7 @@ impl Clients {
                     // What certainly did nothing may be asked of another node, as the same operation.
                     let another = (host + 1 + self.random.index(self.hosts)) % self.hosts;
                     let operation = one.operation.clone();
-                    let asked = Asked::One(One { retries: retries - 1, ..one });
+                    let asked = Asked::One(one.elsewhere(another, env));
                     env.stats.retried += 1;
                     return self.send(session, another, asked, operation, timeout, env);
                 }

@@ -4,7 +4,7 @@
 use core::time::Duration;
 use std::collections::VecDeque;
 
-use kvorum_node::{Address, ClientRef, ControlMessage, EpochPhase, Message, NodeId, PeerShard, Response};
+use kvorum_node::{ActorId, Address, ClientRef, ControlMessage, EpochPhase, Message, NodeId, PeerShard, Response};
 
 use crate::clock::WallClock;
 use crate::config::SimConfig;
@@ -39,6 +39,8 @@ struct Entry {
     id: NodeId,
     address: Address,
     life: Life,
+    /// The process that runs, or was the last to.
+    process: Option<ActorId>,
     clock: WallClock,
     /// Until when its process stands still, and what it will do then, in the order it came.
     paused_until: Option<Duration>,
@@ -56,6 +58,7 @@ impl Environment {
             id: NodeId(identities.next()),
             address: format!("n{host}:7401").into(),
             life: 0,
+            process: None,
             clock: WallClock::new(match (&config.skews, shape.below(2 * skew + 1)) {
                 (Some(skews), _) => skews.get(host).copied().unwrap_or(0),
                 (None, drawn) => drawn as i64 - skew as i64,
@@ -105,6 +108,15 @@ impl Environment {
 
     pub(crate) fn is_up(&self, host: HostIndex) -> bool {
         self.life(host) % 2 == 1
+    }
+
+    /// As what its process is known to clients, the last one's if none runs.
+    pub(crate) fn process(&self, host: HostIndex) -> Option<ActorId> {
+        self.hosts[host].process
+    }
+
+    pub(crate) fn set_process(&mut self, host: HostIndex, process: ActorId) {
+        self.hosts[host].process = Some(process);
     }
 
     /// A process starts, or dies.

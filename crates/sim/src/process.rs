@@ -67,6 +67,7 @@ impl Process {
         env.stats.doubts += u64::from(disk.begin_boot(env.identities.next()));
         let fresh = ActorId(env.identities.next());
         let actor = if env.sabotage == Some(Sabotage::SameActor) { ActorId(settings.id.0) } else { fresh };
+        env.set_process(settings.host, actor);
         let name: Arc<str> = format!("n{}", settings.host).into();
         let meta = MemberMeta {
             client: format!("{name}:7400").into(),
@@ -192,10 +193,12 @@ impl Process {
         {
             *consistency = Some(Consistency::Sloppy);
         }
-        if env.sabotage == Some(Sabotage::AttemptsForgotten)
-            && let Operation::Put { attempt, .. } | Operation::Delete { attempt, .. } = &mut request.operation
-        {
-            *attempt = None;
+        if let Operation::Put { attempt, .. } | Operation::Delete { attempt, .. } = &mut request.operation {
+            match (env.sabotage, &mut *attempt) {
+                (Some(Sabotage::AttemptsForgotten), _) => *attempt = None,
+                (Some(Sabotage::RetriesBegun), Some(attempt)) => attempt.first_asked = Some(self.actor),
+                _ => {}
+            }
         }
         let shard = self.shard_of(partition_of_request(&request, self.shards[0].view())).unwrap_or(0);
         self.turn(shard, Input::Client { from, request }, disk, env);

@@ -59,12 +59,8 @@ pub struct Stats {
     pub retried: u64,
     /// Requests for writes of which nobody knew what had become, made again by name.
     pub asked_again: u64,
-    /// Writes to which a coordinator gave a second version when it met a newer one.
-    pub minted_again: u64,
-    /// Of them, those that were seen twice.
-    pub seen_twice: u64,
-    /// Reads in which such a write, acknowledged to who had asked again, had overwritten a later one.
-    pub overwritten_again: u64,
+    /// Writes that were acknowledged to who had asked again.
+    pub confirmed: u64,
     /// Requests and answers that were lost with their client's connection.
     pub lost_clients: u64,
     /// Reads of a store that failed.
@@ -121,9 +117,7 @@ impl Stats {
             failed_saves,
             retried,
             asked_again,
-            minted_again,
-            seen_twice,
-            overwritten_again,
+            confirmed,
             lost_clients,
             failed_loads,
             failed_logs,
@@ -161,9 +155,7 @@ impl Stats {
         self.failed_saves += failed_saves;
         self.retried += retried;
         self.asked_again += asked_again;
-        self.minted_again += minted_again;
-        self.seen_twice += seen_twice;
-        self.overwritten_again += overwritten_again;
+        self.confirmed += confirmed;
         self.lost_clients += lost_clients;
         self.failed_loads += failed_loads;
         self.failed_logs += failed_logs;
@@ -229,11 +221,7 @@ impl fmt::Display for Stats {
             )?;
         }
         if self.asked_again > 0 {
-            write!(
-                f,
-                "\nretries   {} by name; {} writes minted again by their coordinators, {} of them seen twice, {} reads of them where a later one was acknowledged",
-                self.asked_again, self.minted_again, self.seen_twice, self.overwritten_again
-            )?;
+            write!(f, "\nretries   {} by name, {} writes confirmed by one", self.asked_again, self.confirmed)?;
         }
         if self.undecided > 0 { write!(f, "\nundecided {} linearizations", self.undecided) } else { Ok(()) }
     }

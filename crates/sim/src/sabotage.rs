@@ -45,6 +45,8 @@ pub enum Sabotage {
     StrictIgnored,
     /// Nodes are not told the names of writes, so that a write that is asked for again is one more.
     AttemptsForgotten,
+    /// Nodes are told of every retry that their process was asked first, so that each may begin the write.
+    RetriesBegun,
     /// Nodes are not told of the narrow limits that they are held to.
     Unlimited,
 }

@@ -16,7 +16,7 @@ use kvorum_history::repetition::Repetition;
 use kvorum_history::tenure::Broken;
 use kvorum_history::{History, Moment, OpId, Operation};
 use kvorum_node::{ActorId, Mode, StoredKey};
-use kvorum_vclock::Timestamp;
+use kvorum_vclock::{Dot, Timestamp};
 
 pub(crate) use repetition::judge_repetition;
 
@@ -36,6 +36,13 @@ pub enum Violation {
     Causality(Anomaly<Arc<str>>),
     /// A write that was asked for again by its name took effect more than once.
     Repetition(Box<Repetition<Arc<str>>>),
+    /// One was given more than one version.
+    MintedAgain {
+        /// The write.
+        write: OpId,
+        /// Its versions.
+        versions: Vec<Dot<ActorId>>,
+    },
     /// Records remembered more than the bound of contexts allows.
     OversizedContexts {
         /// How many.
@@ -131,7 +138,7 @@ impl Violation {
             Self::Lost(_) => "durability",
             Self::Stale(_) => "quorum",
             Self::Causality(_) => "causality",
-            Self::Repetition(_) => "repetition",
+            Self::Repetition(_) | Self::MintedAgain { .. } => "repetition",
             Self::NotLinearizable { .. } => "linearizability",
             Self::Engine { .. } => "engine",
             Self::Divergence(_) => "convergence",
@@ -152,6 +159,7 @@ impl Violation {
             Self::Stale(stale) => stale.witnesses(),
             Self::Causality(anomaly) => anomaly.witnesses(),
             Self::Repetition(repetition) => repetition.witnesses(),
+            Self::MintedAgain { write, .. } => vec![*write],
             Self::NotLinearizable { stuck, around } => {
                 around.iter().chain([stuck]).map(|operation| operation.id).collect()
             }
@@ -169,6 +177,9 @@ impl fmt::Display for Violation {
             Self::Stale(stale) => stale.fmt(f),
             Self::Causality(anomaly) => anomaly.fmt(f),
             Self::Repetition(repetition) => repetition.fmt(f),
+            Self::MintedAgain { write, versions } => {
+                write!(f, "{write:?} has a name and was minted as {} versions: {versions:?}", versions.len())
+            }
             Self::OversizedContexts { records } => {
                 write!(f, "{records} records were appended whose contexts are larger than they may be")
             }
@@ -225,11 +236,7 @@ pub(crate) fn judge(
     let history = clients.history();
     let strict = config.is_strict();
     if config.mode == Mode::Causal {
-        // A page shows both versions of a write that was carried out twice.
-        let by_name = config.retries_by_name().is_some();
-        let judged = |read: &Operation<Arc<str>>| {
-            (strict || read.invoked >= calm) && !(by_name && clients.is_of_a_scan(read.id))
-        };
+        let judged = |read: &Operation<Arc<str>>| strict || read.invoked >= calm;
         let Findings { anomalies, excused } = causality::examine(history, judged, stats.pruned);
         stats.shown_again += excused.len() as u64;
         stats.context_entries = watch.most_context_entries;
@@ -243,7 +250,6 @@ pub(crate) fn judge(
     }
     let mut told = BTreeSet::new();
     contradictions.retain(|contradiction| told.insert(contradiction.read.id));
-    stats.overwritten_again += repetition::set_apart(&mut contradictions, &watch.minted_again());
     violations.extend(contradictions.into_iter().map(|contradiction| match contradiction.read.invoked >= calm {
         true => Violation::Lost(contradiction),
         false => Violation::Stale(contradiction),

@@ -12,7 +12,7 @@ use kvorum_node::{ActorId, CONTEXT_ENTRIES, Limits, MAX_SIBLINGS, Mode, Record, 
 use kvorum_vclock::{Dot, Timestamp};
 
 use crate::config::SimConfig;
-use crate::event::{HostIndex, Life};
+use crate::event::HostIndex;
 use crate::workload::operation_of;
 
 /// A shard of a host.
@@ -30,7 +30,7 @@ impl fmt::Display for Place {
     }
 }
 
-type Minted = BTreeMap<(usize, HostIndex, Life), BTreeSet<Dot<ActorId>>>;
+type Minted = BTreeMap<usize, BTreeSet<Dot<ActorId>>>;
 
 pub(crate) struct Watch {
     /// What was admitted while there was room is appended when its stored record has been read: so much, if all that
@@ -42,7 +42,7 @@ pub(crate) struct Watch {
     pub(crate) most_context_entries: u64,
     /// How many records had contexts larger than they may be.
     pub(crate) oversized_contexts: u64,
-    /// Of each write, by the number in its value, what each process minted; where that is watched.
+    /// Of each write, by the number in its value, the versions that were seen; where that is watched.
     minted: Option<Minted>,
 }
 
@@ -60,7 +60,7 @@ impl Watch {
             tenures: Tenures::default(),
             most_context_entries: 0,
             oversized_contexts: 0,
-            minted: (config.retries_by_name().is_some() && config.mode == Mode::Lww).then(Minted::new),
+            minted: config.retries_by_name().is_some().then(Minted::new),
         }
     }
 
@@ -101,20 +101,20 @@ impl Watch {
         }
     }
 
-    /// A process has minted the version of a record in which one wins.
-    pub(crate) fn minted(&mut self, host: HostIndex, life: Life, record: &Record) {
+    /// A record is stored or sent: whichever process minted its versions.
+    pub(crate) fn versions_of(&mut self, record: &Record) {
         let Some(minted) = &mut self.minted else { return };
-        let value = record.versions().next().and_then(|version| version.value);
-        if let Some(write) = value.and_then(|value| operation_of(&value)) {
-            minted.entry((write, host, life)).or_default().insert(record.dot());
+        for version in record.versions() {
+            if let Some(write) = version.value.and_then(|value| operation_of(&value)) {
+                minted.entry(write).or_default().insert(version.dot);
+            }
         }
     }
 
-    /// The writes of which one process minted more than one version. A second request may have come to the same process; that
-    /// cannot be told from outside, and counts as well.
-    pub(crate) fn minted_again(&self) -> BTreeSet<usize> {
+    /// The writes of which more than one version was minted.
+    pub(crate) fn minted_again(&self) -> impl Iterator<Item = (usize, &BTreeSet<Dot<ActorId>>)> {
         let minted = self.minted.iter().flatten();
-        minted.filter(|(_, dots)| dots.len() > 1).map(|((write, ..), _)| *write).collect()
+        minted.filter(|(_, dots)| dots.len() > 1).map(|(write, dots)| (*write, dots))
     }
 
     /// The same for a record that says itself what it has absorbed. How much it remembers is looked at besides.

@@ -1,6 +1,6 @@
 //! Attempts that a record remembers: which dots were minted for writes that their clients may ask for again. They stay with
 //! the record when the versions have been replaced, so that an attempt that comes late finds that its write has taken
-//! effect, and is not carried out after what came since.
+//! effect. One that is forgotten cannot be confirmed any more; it is not carried out again for that.
 //!
 //! ```text
 //! 4 | count | { id (8, BE) | timestamp (8, BE) | actor (8, BE) }, newest first | the record, of another kind
@@ -16,9 +16,9 @@ use crate::ActorId;
 
 pub(super) const ATTEMPTED: u8 = 4;
 /// How many attempts a record remembers.
-pub(crate) const ATTEMPTS: usize = 32;
+pub(super) const ATTEMPTS: usize = 32;
 /// How long it does: those this much older than its newest version are forgotten.
-pub(crate) const ATTEMPTS_KEPT_MS: u64 = 10 * 60 * 1000;
+pub(super) const ATTEMPTS_KEPT_MS: u64 = 10 * 60 * 1000;
 
 const HEADER: usize = 2;
 const PAIR: usize = 3 * 8;
@@ -82,35 +82,8 @@ impl Record {
         Self(Bytes::from(bytes))
     }
 
-    /// The version that was minted for a write, if the record remembers one. Should there be several, the one that is still
-    /// there, or else the newest.
+    /// The version that was minted for a write, if the record remembers one.
     pub(crate) fn attempt(&self, id: u64) -> Option<Dot<ActorId>> {
-        let minted = || self.attempts().filter(|attempt| attempt.id == id).map(|attempt| attempt.dot);
-        let mut live: Vec<Dot<ActorId>> = self.versions().map(|version| version.dot).collect();
-        live.retain(|dot| minted().any(|minted| minted == *dot));
-        live.into_iter().min().or_else(|| minted().max())
-    }
-
-    /// Whether it may have forgotten an attempt that was made since then.
-    pub(crate) fn may_have_forgotten(&self, since_ms: u64) -> bool {
-        self.attempts().nth(ATTEMPTS - 1).is_some_and(|oldest| oldest.dot.time.millis() > since_ms)
-    }
-
-    /// The same record for a reader: a write that was attempted several times shows once, and not at all if one of its
-    /// versions has been replaced.
-    pub(crate) fn without_doubles(&self) -> Self {
-        if !self.is_causal() || self.attempts().nth(1).is_none() {
-            return self.clone();
-        }
-        let live: Vec<Dot<ActorId>> = self.versions().map(|version| version.dot).collect();
-        let hidden = |dot: Dot<ActorId>| {
-            let Some(of) = self.attempts().find(|attempt| attempt.dot == dot) else { return false };
-            let mut others = self.attempts().filter(|other| other.id == of.id && other.dot != dot);
-            others.any(|other| other.dot < dot || !live.contains(&other.dot))
-        };
-        if !live.iter().any(|dot| hidden(*dot)) {
-            return self.clone();
-        }
-        super::causal::without(self, hidden)
+        self.attempts().find(|attempt| attempt.id == id).map(|attempt| attempt.dot)
     }
 }

@@ -122,17 +122,6 @@ pub(super) fn merge(a: &Record, b: &Record) -> (Record, usize) {
     (encode(&merged, a.0.len() + b.0.len()), pruned)
 }
 
-/// The record with a tombstone in place of these versions, for a reader.
-pub(super) fn without(record: &Record, hidden: impl Fn(Dot<ActorId>) -> bool) -> Record {
-    let choose = |Dot { time, actor }: Dot<u64>, bytes: &[u8]| {
-        let is_hidden = hidden(Dot { time, actor: ActorId(actor) });
-        let shown = if is_hidden { Cell { value: None, ..cell(bytes) } } else { cell(bytes) };
-        Ok::<_, Infallible>(encode_cell(shown))
-    };
-    let Ok(changed) = siblings(record).try_map(|dot, bytes| choose(dot, bytes));
-    encode(&changed, record.0.len())
-}
-
 pub(super) fn map_cells<'a>(record: &'a Record, mut change: impl FnMut(Cell<'a>) -> Cell<'a>) -> Record {
     let Ok(changed) = siblings(record).try_map(|_, bytes| Ok::<_, Infallible>(encode_cell(change(cell(bytes)))));
     encode(&changed, record.0.len())

@@ -1,19 +1,30 @@
-//! A write that its client asks for again, not knowing what became of it. Its version, if it has one, may lie on replicas that
-//! this node has not heard: so they are read first, as many as meet every write that could have been acknowledged. The
-//! version that is found is made to last, and the write is not carried out again, even if it has been replaced since; where
-//! none is found the write begins anew. Without those replicas nobody can tell, and the write stays indeterminate.
+//! Writes that their clients may ask for more than once, by an id. Such a write is given one version for good, so that it takes
+//! effect once however often it is asked for:
+//!
+//! - Its coordinator first reads who may know of what was acknowledged before, and mints above all that, so that it never has to
+//!   mint again. (Attiya, Bar-Noy and Dolev write that way; other writes save the reading, and mint again where they lose.)
+//! - A retry, which may have come to another node, reads as many replicas as meet every write that could have been
+//!   acknowledged. The version that it finds is made to last. Where it finds none, nobody can tell whether one is still on
+//!   its way, and the write stays indeterminate.
+//! - A process that alone was ever asked for the write, and has not begun it, knows that there is none: it begins, and will not
+//!   begin again when the lost request comes after all.
+
+mod begun;
+
+use core::time::Duration;
 
 use kvorum_quorum::{QuorumSet, Requirement};
 
-use super::put::Stage;
-use super::{Effect, Pending, Shard};
-use crate::record::ATTEMPTS_KEPT_MS;
-use crate::{Attempt, Failure, FailureKind, MAX_DRIFT, Now, Op, Record, Replicas, Response};
+pub(super) use begun::Begun;
 
-/// How much earlier than a client counts its first attempt may have begun, by the clocks of nodes.
-fn slack_ms() -> u64 {
-    u64::try_from(2 * MAX_DRIFT.as_millis()).unwrap_or(u64::MAX)
-}
+use super::put::{COVER_AFTER, Stage};
+use super::{Effect, Pending, Shard};
+use crate::{Attempt, Consistency, Failure, FailureKind, Now, Op, Operation, Record, Replicas, Response};
+
+/// How much earlier than the client says its first attempt may have been: clocks run at different speeds.
+const AGE_SLACK: Duration = Duration::from_secs(1);
+/// What a client is told of a write that has two requests under way.
+const BEGUN_ELSEWHERE: &str = "indeterminate: another request for the same write was here before this one; read before you retry";
 
 /// How many replicas must be read to meet every write of that requirement: where it asks W of N, N - W + 1.
 pub(super) fn meeting(write: &Requirement) -> Requirement {
@@ -26,18 +37,67 @@ pub(super) fn meeting(write: &Requirement) -> Requirement {
     smallest.and_then(|set| Requirement::from_sets(&[set]).ok()).unwrap_or_else(|| write.clone())
 }
 
+/// Who knows of every version that was acknowledged before, as far as writes of that requirement meet each other.
+fn knowing(write: &Requirement) -> Requirement {
+    let meets = meeting(write);
+    // Where they need not meet (W + W <= N) nobody knows, and W replicas say what they can.
+    if meets.minimum() <= write.minimum() { meets } else { write.clone() }
+}
+
 impl Shard {
+    /// A retry of what came to no other process, and was not begun here, is as good as a first attempt.
+    pub(super) fn recognise(&self, now: Now, operation: &mut Operation) {
+        let Some(attempt) = operation.attempt_mut() else { return };
+        let (Attempt { id, .. }, asked) = (*attempt, attempt.first_asked.take());
+        let Some(age_ms) = attempt.retried_after_ms.filter(|_| asked == Some(self.actor)) else { return };
+        let since = now.elapsed.checked_sub(Duration::from_millis(age_ms).saturating_add(AGE_SLACK));
+        if since.is_some_and(|since| self.begun.certainly_not(id, since)) {
+            attempt.retried_after_ms = None;
+        }
+    }
+
+    /// Whether this request may begin the write, here or through another node; from then on no other may.
+    ///
+    /// # Errors
+    /// What the client is told otherwise.
+    pub(super) fn begin_attempt(&mut self, now: Now, attempt: Option<Attempt>) -> Result<(), Failure> {
+        match attempt {
+            Some(Attempt { id, retried_after_ms: None, .. }) if !self.begun.begin(id, now.elapsed) => {
+                Err(Failure::new(FailureKind::Indeterminate, BEGUN_ELSEWHERE.to_owned()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The write came to nothing after all, for certain: another request may begin it.
+    pub(super) fn undo_attempt(&mut self, attempt: Option<Attempt>) {
+        if let Some(Attempt { id, retried_after_ms: None, .. }) = attempt {
+            self.begun.undo(id);
+        }
+    }
+
     /// Finds out what became of the earlier attempts.
     pub(super) fn check_attempt(&mut self, now: Now, op: Op, out: &mut impl Extend<Effect>) {
         let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
-        let Stage::Checking(requirement) = &put.stage else { return };
+        let Stage::Checking(write) = &put.stage else { return };
         let (place, key) = (put.place.clone(), put.key().clone());
-        let (write, deadline) = (requirement.clone(), put.deadline());
-        self.read_for_attempt(now, op, place, key, (meeting(&write), write), deadline, out);
+        let (write, deadline) = (write.clone(), put.deadline());
+        self.read_for_write(now, op, place, key, (meeting(&write), Some(write)), deadline, out);
     }
 
-    /// What the replicas hold is known, and lasts; or cannot be known.
-    pub(super) fn attempt_told(
+    /// Finds out what the version must stand above.
+    pub(super) fn survey(&mut self, now: Now, op: Op, out: &mut impl Extend<Effect>) {
+        let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
+        let Stage::Checking(write) = &put.stage else { return };
+        let (place, key, read) = (put.place.clone(), put.key().clone(), knowing(write));
+        // A sloppy write promises less, and goes on without.
+        let until = now.elapsed.saturating_add(COVER_AFTER);
+        let deadline = if put.consistency == Consistency::Sloppy { put.deadline().min(until) } else { put.deadline() };
+        self.read_for_write(now, op, place, key, (read, None), deadline, out);
+    }
+
+    /// What the replicas hold is known, or cannot be.
+    pub(super) fn told_for_write(
         &mut self,
         now: Now,
         op: Op,
@@ -45,30 +105,46 @@ impl Shard {
         out: &mut impl Extend<Effect>,
     ) {
         let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
-        let Some(Attempt { id, retried_after_ms: Some(age_ms) }) = put.attempt() else { return };
-        let (record, replicas) = match found {
-            Ok(found) => found,
-            Err(failure) => {
-                let why = format!("what became of the earlier attempts cannot be found out: {}", failure.message);
-                return self.attempt_ends_unknown(op, &why, out);
+        let Some(Attempt { id, retried_after_ms, .. }) = put.attempt() else { return };
+        if retried_after_ms.is_some() {
+            return self.attempt_told(op, id, found, out);
+        }
+        match found {
+            Ok((record, _)) => {
+                put.above = record.as_ref().map(Record::time);
+                self.begin_put(now, op, out);
             }
-        };
-        if let Some(dot) = record.as_ref().and_then(|record| record.attempt(id)) {
-            let versions = record.iter().flat_map(Record::versions);
-            let expires_at_ms = versions.filter(|version| version.dot == dot).find_map(|version| version.expires_at_ms);
-            let response = Response::Written { dot, expires_at_ms, replicas };
-            return self.end_put(op, response, out);
+            Err(_) if put.consistency == Consistency::Sloppy => self.begin_put(now, op, out),
+            Err(failure) => {
+                let message = format!("unavailable: a write that may be asked for again first reads: {}", failure.message);
+                self.end_put(op, Response::Failed(Failure::new(FailureKind::Rejected, message)), out);
+            }
         }
-        let began_ms = now.unix_ms.saturating_sub(age_ms).saturating_sub(slack_ms());
-        let is_old = age_ms.saturating_add(slack_ms()) >= ATTEMPTS_KEPT_MS;
-        if is_old || record.is_some_and(|record| record.may_have_forgotten(began_ms)) {
-            return self.attempt_ends_unknown(op, "its first attempt is too long ago to be remembered", out);
-        }
-        self.begin_put(now, op, out);
     }
 
-    fn attempt_ends_unknown(&mut self, op: Op, why: &str, out: &mut impl Extend<Effect>) {
-        let message = format!("indeterminate: {why}; this attempt wrote nothing; read before you retry");
-        self.end_put(op, Response::Failed(Failure::new(FailureKind::Indeterminate, message)), out);
+    /// What became of the earlier attempts is found, and lasts; or is not found.
+    fn attempt_told(
+        &mut self,
+        op: Op,
+        id: u64,
+        found: Result<(Option<Record>, Replicas), Failure>,
+        out: &mut impl Extend<Effect>,
+    ) {
+        let unknown = |why: &str| {
+            let message = format!("indeterminate: {why}; this attempt wrote nothing; read before you retry");
+            Response::Failed(Failure::new(FailureKind::Indeterminate, message))
+        };
+        let response = match found {
+            Ok((Some(record), replicas)) if let Some(dot) = record.attempt(id) => {
+                let expires_at_ms =
+                    record.versions().find(|version| version.dot == dot).and_then(|version| version.expires_at_ms);
+                Response::Written { dot, expires_at_ms, replicas }
+            }
+            Ok(_) => unknown("nothing is found of the earlier attempts, which may yet take effect"),
+            Err(failure) => {
+                unknown(&format!("what became of the earlier attempts cannot be found out: {}", failure.message))
+            }
+        };
+        self.end_put(op, response, out);
     }
 }

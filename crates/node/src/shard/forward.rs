@@ -52,6 +52,9 @@ impl Shard {
             let failure = Failure::new(FailureKind::Rejected, message);
             return self.answer(origin, Response::Failed(failure), out);
         };
+        if let Err(failure) = self.begin_attempt(now, request.operation.attempt()) {
+            return self.answer(origin, Response::Failed(failure), out);
+        }
         let op = self.ops.insert(Pending::Forward(Forward { origin, place, request, asked, deadline }));
         self.deadlines.add(now.elapsed, deadline, op);
         self.send_forward(now.elapsed, op, out);
@@ -108,6 +111,9 @@ impl Shard {
             return self.send_forward(now.elapsed, op, out);
         }
         if let Some(Pending::Forward(forward)) = self.ops.remove(op) {
+            if is_rejected {
+                self.undo_attempt(forward.request.operation.attempt());
+            }
             self.answer(forward.origin, response, out);
         }
     }
@@ -144,6 +150,7 @@ impl Shard {
             return self.send_forward(now.elapsed, op, out);
         }
         let Some(Pending::Forward(forward)) = self.ops.remove(op) else { return };
+        self.undo_attempt(forward.request.operation.attempt());
         if self.may_stand_in(&forward.request) {
             let Forward { origin, place, request, deadline, .. } = forward;
             return self.coordinate(now, origin, place, request, deadline, out);

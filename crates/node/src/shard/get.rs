@@ -152,25 +152,25 @@ impl Shard {
         self.carry_out_get(now, op, decisions, out);
     }
 
-    /// Reads for a write that was attempted before: so many must answer, and so many hold what is found.
+    /// Reads for a write that may be asked for again: so many must answer, and so many hold what is found, if that must last.
     #[expect(clippy::too_many_arguments, reason = "the parts of one read")]
-    pub(super) fn read_for_attempt(
+    pub(super) fn read_for_write(
         &mut self,
         now: Now,
         write: Op,
         place: Preference,
         key: StoredKey,
-        (read, hold): (Requirement, Requirement),
+        (read, hold): (Requirement, Option<Requirement>),
         deadline: Duration,
         out: &mut impl Extend<Effect>,
     ) {
         match self.start_tally(now, &place, read, 0, deadline) {
             Ok((tally, decisions)) => {
-                let get = Get::new(now, Origin::Attempt(write), place, key, tally, deadline, Some(hold));
+                let get = Get::new(now, Origin::Write(write), place, key, tally, deadline, hold);
                 let op = self.ops.insert(Pending::Get(get));
                 self.carry_out_get(now, op, decisions, out);
             }
-            Err(failure) => self.attempt_told(now, write, Err(failure), out),
+            Err(failure) => self.told_for_write(now, write, Err(failure), out),
         }
     }
 
@@ -460,12 +460,11 @@ impl Shard {
                     emit(out, Effect::Report(Report::Pruned { entries: get.pruned }));
                 }
                 self.repair_behind(now, op, &get, out);
-                if let Origin::Attempt(write) = get.origin {
+                if let Origin::Write(write) = get.origin {
                     let replicas = get.replicas();
-                    return self.attempt_told(now, write, Ok((get.newest, replicas)), out);
+                    return self.told_for_write(now, write, Ok((get.newest, replicas)), out);
                 }
-                let shown = get.newest.as_ref().map(Record::without_doubles);
-                let record = shown.filter(|record| record.is_live(now.unix_ms));
+                let record = get.newest.clone().filter(|record| record.is_live(now.unix_ms));
                 if record.is_none() && get.tally.answered().is_empty() {
                     let message = "unavailable: only stand-ins could be asked, and that a key is absent only a replica \
                                    of it knows; retry";
@@ -480,8 +479,8 @@ impl Shard {
                 None => self.read_failure(now, &get.place, &get.tally, outcome, out),
             },
         };
-        if let (Origin::Attempt(write), Response::Failed(failure)) = (get.origin, &response) {
-            return self.attempt_told(now, write, Err(failure.clone()), out);
+        if let (Origin::Write(write), Response::Failed(failure)) = (get.origin, &response) {
+            return self.told_for_write(now, write, Err(failure.clone()), out);
         }
         self.answer(get.origin, response, out);
     }

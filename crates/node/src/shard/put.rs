@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// How long replicas may be silent before others stand in for them, if the write needs that.
-const COVER_AFTER: Duration = Duration::from_millis(250);
+pub(super) const COVER_AFTER: Duration = Duration::from_millis(250);
 /// How long a remote data centre's replica may be silent that was to hand the write on there.
 const RELAY_PATIENCE: Duration = Duration::from_millis(250);
 /// How many writes that are done may wait for silent replicas, of as many as may be in flight; the rest keep hints at once.
@@ -97,7 +97,9 @@ pub(super) struct Put {
     pub(super) place: Preference,
     intent: Intent,
     deadline: Duration,
-    consistency: Consistency,
+    pub(super) consistency: Consistency,
+    /// What it must stand above besides what this node holds.
+    pub(super) above: Option<Timestamp>,
     /// The newest version that the first try lost against, once there is a second.
     lost_to: Option<Timestamp>,
     pub(super) stage: Stage,
@@ -113,7 +115,7 @@ pub(super) struct Put {
 #[derive(Debug)]
 #[expect(clippy::large_enum_variant, reason = "every write comes to the large one")]
 pub(super) enum Stage {
-    /// What became of the client's earlier attempts is being found out.
+    /// A write that may be asked for again: what it must stand above, or what became of it before, is being found out.
     Checking(Requirement),
     /// The stored record is being read. Nothing has been minted; of a second try, nothing since the first.
     Loading(Requirement),
@@ -226,6 +228,7 @@ impl Shard {
             intent,
             deadline,
             consistency,
+            above: None,
             lost_to: None,
             stage: Stage::Checking(requirement),
             stand_ins: StandIns::default(),
@@ -233,12 +236,16 @@ impl Shard {
             relays_until: Duration::MAX,
             wake: Duration::MAX,
         };
-        let is_retried = put.intent.attempt.is_some_and(|attempt| attempt.retried_after_ms.is_some());
+        let (attempt, mode) = (put.intent.attempt, put.intent.mode);
         let op = self.ops.insert(Pending::Put(put));
-        if is_retried { self.check_attempt(now, op, out) } else { self.begin_put(now, op, out) }
+        match attempt {
+            Some(Attempt { retried_after_ms: Some(_), .. }) => self.check_attempt(now, op, out),
+            Some(_) if mode == Mode::Lww => self.survey(now, op, out),
+            _ => self.begin_put(now, op, out),
+        }
     }
 
-    /// Carries it out: it has not been, as far as can be known.
+    /// Carries it out.
     pub(super) fn begin_put(&mut self, now: Now, op: Op, out: &mut impl Extend<Effect>) {
         let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
         if let Stage::Checking(requirement) = &put.stage {
@@ -330,7 +337,7 @@ impl Shard {
             return self.put_refused(op, failure, out);
         }
         let seen = put.intent.context.iter().flat_map(Context::iter).map(|(_, time)| time).max();
-        let above = stored.map(Record::time).max(put.lost_to).max(seen).unwrap_or(Timestamp::MIN);
+        let above = stored.map(Record::time).max(put.above).max(put.lost_to).max(seen).unwrap_or(Timestamp::MIN);
         let minted = match (self.clock.mint_above(above, now.unix_ms), put.intent.mode) {
             // Siblings are told apart by their dots alone, so one from the future must not keep others from being written.
             (Err(kvorum_vclock::Error::ClockDrift { .. }), Mode::Causal) => self.clock.mint(now.unix_ms),
@@ -345,8 +352,11 @@ impl Shard {
                 return self.put_rejected(op, format!("cannot write: this node's clock: {error}"), out);
             }
         };
-        let requirement = requirement.clone();
+        let (requirement, attempt) = (requirement.clone(), put.intent.attempt);
         self.ask_for_room_to_mint(out);
+        if let Err(failure) = self.begin_attempt(now, attempt) {
+            return self.put_refused(op, failure, out);
+        }
         let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
         // An actor has absorbed all that it wrote to a key before. A node that holds no replica does not know what that
         // was, so there each write is an actor of its own.
@@ -360,6 +370,7 @@ impl Shard {
                 record
             }
             Err(error) => {
+                self.undo_attempt(attempt);
                 return self.put_refused(op, Failure::new(FailureKind::Precondition, error.to_string()), out);
             }
         };
@@ -521,7 +532,9 @@ impl Shard {
     fn finish_put(&mut self, now: Now, op: Op, outcome: Outcome, out: &mut impl Extend<Effect>) {
         let Some(Pending::Put(put)) = self.ops.get_mut(op) else { unreachable!("a tally is done once") };
         let Stage::Writing { tally, newer, dot, ahead, .. } = &put.stage else { unreachable!("a tally is done") };
-        if outcome == Outcome::Reached && newer.is_some() && put.lost_to.is_none() {
+        // One that may be asked for again has read first, so what it loses against is concurrent.
+        let may_have_lost = put.intent.attempt.is_none() && put.lost_to.is_none();
+        if outcome == Outcome::Reached && newer.is_some() && may_have_lost {
             put.lost_to = *newer;
             put.stage = Stage::Loading(tally.requirement().clone());
             return self.put_again(now, op, out);
@@ -558,6 +571,9 @@ impl Shard {
             }
         };
         let origin = put.origin.take();
+        let came_to_nothing = matches!(&response, Response::Failed(failure) if failure.kind == FailureKind::Rejected);
+        let attempt = put.intent.attempt.filter(|_| came_to_nothing);
+        self.undo_attempt(attempt);
         // From now on it only keeps hints for those who do not answer.
         self.settling += 1;
         self.report_silent(now, &place, silent, outcome, out);

@@ -185,8 +185,7 @@ fn merge_pages(
             }
         }
     }
-    let shown = merged.into_iter().map(|(key, record)| (key, record.without_doubles()));
-    let live = shown.filter(|(_, record)| record.is_live(unix_ms));
+    let live = merged.into_iter().filter(|(_, record)| record.is_live(unix_ms));
     let mut live = live.map(|(key, record)| (key, if keys_only { record.without_values() } else { record })).peekable();
     let (mut rows, mut bytes) = (Vec::new(), 0);
     while let Some((key, record)) = live.next() {

@@ -282,7 +282,7 @@ mod tests {
         let request = |operation| Request { keyspace: KeyspaceId(1), timeout: Duration::from_millis(1500), operation };
         let (bytes, replicas) = (Bytes::from_static, Replicas { wanted: 2, answered: 3, agreed: 1, sloppy: false });
         let (key_bytes, consistency) = (bytes(b"k"), Some(Consistency::Strict));
-        let attempt = Some(Attempt { id: u64::MAX, retried_after_ms: Some(7) });
+        let attempt = Some(Attempt { id: u64::MAX, retried_after_ms: Some(7), first_asked: Some(ActorId(8)) });
         let context = bytes(b"c");
         let put = Operation::Put {
             key: key_bytes.clone(),
@@ -335,7 +335,7 @@ mod tests {
                     key: bytes(b"k"),
                     level,
                     consistency,
-                    attempt: Some(Attempt { id: 3, retried_after_ms: None }),
+                    attempt: Some(Attempt { id: 3, retried_after_ms: None, first_asked: None }),
                     context: bytes(b"c"),
                 }),
             },

@@ -43,8 +43,8 @@ impl Process {
                     inputs.push_back(Input::Peer { from: to, tag, message });
                 }
                 Effect::Send { to, lane: _, tag, message } => {
-                    if let Message::Write { minted: Some(_), record, .. } = &message {
-                        env.watch.minted(self.host, env.life(self.host), record);
+                    if let Message::Write { record, .. } = &message {
+                        env.watch.versions_of(record);
                     }
                     let from = PeerShard { node: env.id(self.host), shard: ShardIndex(shard as u16) };
                     if !env.send(from, to, tag, &message) && message.is_request() {
@@ -54,9 +54,7 @@ impl Process {
                 Effect::Append { seq, key, record } => {
                     // Hints repeat what others, or this node, wrote elsewhere.
                     if key.keyspace() != HINTS_KEYSPACE {
-                        if record.dot().actor == self.actor {
-                            env.watch.minted(self.host, env.life(self.host), &record);
-                        }
+                        env.watch.versions_of(&record);
                         env.watch.append(self.actor, &key, &record, || disk.newest(&key));
                     }
                     disk.append(shard, seq, key, Some(record));

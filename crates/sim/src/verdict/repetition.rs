@@ -1,10 +1,8 @@
 //! Whether writes that were asked for again by name took effect once.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use kvorum_history::Operation;
-use kvorum_history::durability::LostWrite;
+use kvorum_history::{OpId, Operation};
 use kvorum_history::repetition::{Keeps, repetitions};
 use kvorum_node::Mode;
 
@@ -25,29 +23,19 @@ pub(crate) fn judge_repetition(
     if !config.judges_repetition() {
         return;
     }
+    let is_named = |(write, _): &(usize, _)| clients.has_name(OpId(*write));
+    violations.extend(watch.minted_again().filter(is_named).map(|(write, dots)| Violation::MintedAgain {
+        write: OpId(write),
+        versions: dots.iter().copied().collect(),
+    }));
     let keeps = if config.mode == Mode::Causal { Keeps::Siblings } else { Keeps::One };
     let judged = |read: &Operation<Arc<str>>| !clients.is_of_a_scan(read.id);
     let mut found = repetitions(clients.history(), keeps, judged);
-    // A coordinator that meets a newer version mints again above it, and needs no second request for that.
-    let minted_again = watch.minted_again();
-    stats.minted_again += minted_again.len() as u64;
-    let before = found.len();
-    found.retain(|repetition| !minted_again.contains(&repetition.write.id.0));
-    stats.seen_twice += (before - found.len()) as u64;
+    // Writes of those who ask but once may be minted again.
+    found.retain(|repetition| clients.has_name(repetition.write.id));
     // What is pruned from contexts may bring back what they replaced.
     let excused = if config.mode == Mode::Causal { stats.pruned } else { 0 };
     let excused = found.len().min(usize::try_from(excused).unwrap_or(usize::MAX));
     stats.shown_again += excused as u64;
     violations.extend(found.drain(excused..).map(|found| Violation::Repetition(Box::new(found))));
-}
-
-/// Takes out the reads of a write to which its coordinator gave a second version, and counts them. While that coordinator is
-/// still at work another one, asked for the same write, finds the first version, and acknowledges it; what is written next may
-/// then be overwritten by the second.
-pub(super) fn set_apart(contradictions: &mut Vec<LostWrite<Arc<str>>>, minted_again: &BTreeSet<usize>) -> u64 {
-    let before = contradictions.len();
-    contradictions.retain(|contradiction| {
-        contradiction.returned.as_ref().is_none_or(|write| !minted_again.contains(&write.id.0))
-    });
-    (before - contradictions.len()) as u64
 }

@@ -27,10 +27,8 @@ fn look_at(record: &Record, other: &Record) {
     assert!(record.attempts().count() <= ATTEMPTS);
     assert_eq!(record.detached(), *record);
     assert_eq!(record.digest(), record.detached().digest());
-    for seen in [record.without_values(), record.without_doubles()] {
-        assert_eq!(seen.versions().count(), versions.len());
-    }
-    let _ = (record.context(), record.attempt(1), record.may_have_forgotten(5), format!("{record:?}"));
+    assert_eq!(record.without_values().versions().count(), versions.len());
+    let _ = (record.context(), record.attempt(1), format!("{record:?}"));
     if let Some(stripped) = record.without_expired(5) {
         assert_eq!(stripped.without_expired(5), None);
     }
@@ -83,14 +81,6 @@ fn the_newest_attempts_are_kept_and_none_that_is_long_over() {
     assert_eq!(kept(0, &[edge, edge, edge]), [edge], "each once");
     let plain = Record::lww(dot(u64::MAX >> 16, 1), None, None);
     assert_eq!(plain.remembering([edge].into_iter()), plain);
-}
-
-#[test]
-fn it_may_have_forgotten_only_when_it_is_full() {
-    let record = |count| Record::lww(dot(0, 1), None, None).remembering((0..count).map(|n| attempted(1000 + n, 1, n)));
-    assert!(!record(31).may_have_forgotten(0));
-    assert!(record(32).may_have_forgotten(999));
-    assert!(!record(32).may_have_forgotten(1000), "what was made since is newer than the oldest it remembers");
 }
 
 #[test]

@@ -1,6 +1,5 @@
 //! Writes that their clients ask for more than once.
 
-use bytes::Bytes;
 use kvorum_quorum::Level;
 use kvorum_ring::PartitionId;
 use kvorum_vclock::{Context, Dot};
@@ -8,7 +7,7 @@ use kvorum_vclock::{Context, Dot};
 use super::bench::*;
 use crate::record::Attempted;
 use crate::shard::Input;
-use crate::{ActorId, Attempt, FailureKind, Message, NodeId, Op, Operation, Record, Response, StoredKey};
+use crate::{ActorId, Attempt, FailureKind, Message, NodeId, Op, Operation, Record, StoredKey};
 
 const ID: u64 = 7;
 
@@ -17,7 +16,7 @@ fn attempted(operation: Operation, retried_after_ms: Option<u64>) -> Operation {
     let mut operation = operation;
     match &mut operation {
         Operation::Put { attempt, .. } | Operation::Delete { attempt, .. } => {
-            *attempt = Some(Attempt { id: ID, retried_after_ms });
+            *attempt = Some(Attempt { id: ID, retried_after_ms, first_asked: None });
         }
         other => panic!("{other:?} is no write"),
     }
@@ -26,6 +25,13 @@ fn attempted(operation: Operation, retried_after_ms: Option<u64>) -> Operation {
 
 fn again(operation: Operation) -> Operation {
     attempted(operation, Some(1000))
+}
+
+/// A retry of what was asked of node 1's present process only.
+fn again_here(operation: Operation, retried_after_ms: u64) -> Operation {
+    let mut operation = attempted(operation, Some(retried_after_ms));
+    operation.attempt_mut().unwrap().first_asked = Some(ActorId(1));
+    operation
 }
 
 /// A record that remembers that this version was minted for that write.
@@ -62,11 +68,20 @@ fn assert_indeterminate(bench: &mut Bench, why: &str) {
     assert_eq!((bench.log.len(), bench.shard.operations()), (0, 0));
 }
 
+/// A first attempt, for which others tell what they hold.
+fn first(operation: Operation, held: Option<&Record>) -> Bench {
+    let mut bench = Bench::node(1);
+    bench.ask(attempted(operation, None));
+    let (to, op) = bench.asked();
+    assert_eq!((to, bench.log.len()), (vec![2], 0), "it reads first");
+    bench.peer(2, holds(op, held));
+    bench
+}
+
 #[test]
 fn the_first_try_is_remembered_with_its_version() {
     for operation in [put("k", "v", Level::Quorum), delete("k", Level::Quorum)] {
-        let mut bench = Bench::node(1);
-        bench.ask(attempted(operation, None));
+        let mut bench = first(operation, None);
         let (record, op) = minted(&mut bench);
         let pairs: Vec<_> = record.attempts().collect();
         assert_eq!(pairs, [Attempted { dot: record.dot(), id: ID }]);
@@ -123,24 +138,90 @@ fn a_version_that_cannot_be_made_to_last_stays_unknown() {
 }
 
 #[test]
-fn a_retry_that_finds_nothing_is_carried_out_once() {
+fn a_retry_that_finds_nothing_writes_nothing_and_knows_nothing() {
     for found in [None, Some(record(-50, "somebody else's"))] {
         let (mut bench, _, op) = retried(found.as_ref(), again(put("k", "v", Level::Quorum)));
         bench.peer(2, holds(op, found.as_ref()));
-        let (record, write) = minted(&mut bench);
-        assert_ne!(op, write);
-        assert_eq!((record.attempt(ID), value_of(&record)), (Some(record.dot()), Some("v".into())));
-        bench.sync();
-        bench.peer(3, Message::WriteReply { op: write, newest: record.dot() });
-        assert_eq!(written(&bench.reply()).0, record.dot());
-        bench.peer(2, Message::WriteReply { op: write, newest: record.dot() });
-        bench.assert_idle();
-        // And once more it is found.
-        bench.ask(again(put("k", "v", Level::Quorum)));
+        assert_indeterminate(&mut bench, "nothing is found");
+    }
+}
+
+#[test]
+fn the_first_try_stands_above_all_that_was_acknowledged_and_is_not_minted_again() {
+    let newer = record(50, "acknowledged before");
+    let mut bench = first(put("k", "v", Level::Quorum), Some(&newer));
+    let (to, op) = bench.asked();
+    assert_eq!((to, bench.log.len()), (vec![2, 3], 2), "what this node lacked is repaired, and the write leaves");
+    let record = bench.log[1].2.clone();
+    assert!(record.dot() > newer.dot());
+    // What it loses against now is concurrent.
+    bench.peer(2, Message::WriteReply { op, newest: dot(500) });
+    bench.sync();
+    let (dot_of, replicas) = written(&bench.reply());
+    assert_eq!((dot_of, replicas.agreed), (record.dot(), 1));
+    bench.peer(3, Message::WriteReply { op, newest: record.dot() });
+    bench.assert_idle();
+}
+
+#[test]
+fn who_cannot_be_asked_first_matters_only_to_a_strict_write() {
+    let mut bench = Bench::node(1);
+    bench.ask(attempted(strict(put("k", "v", Level::Quorum)), None));
+    let (_, op) = bench.asked();
+    bench.refuse(2, op);
+    assert_eq!(bench.asked().0, [3]);
+    bench.refuse(3, op);
+    let reply = bench.reply();
+    assert_eq!(failure(&reply).kind, FailureKind::Rejected);
+    assert!(failure(&reply).message.contains("first reads"), "{}", failure(&reply).message);
+    assert_eq!(bench.log.len(), 0);
+    bench.assert_idle();
+
+    let mut bench = Bench::node(1);
+    bench.ask(attempted(put("k", "v", Level::Quorum), None));
+    drop(bench.asked());
+    bench.wait(ms(300));
+    assert_eq!(bench.log.len(), 1, "it does not wait for ever");
+}
+
+#[test]
+fn a_process_that_alone_was_asked_and_has_not_begun_begins() {
+    let mut bench = Bench::node(1);
+    bench.wait(ms(5000));
+    bench.ask(again_here(put("k", "v", Level::Quorum), 100));
+    let (_, op) = bench.asked();
+    bench.peer(2, holds(op, None));
+    let (record, op) = minted(&mut bench);
+    bench.sync();
+    bench.peer(2, Message::WriteReply { op, newest: record.dot() });
+    assert_eq!(written(&bench.reply()).0, record.dot());
+    // The lost request comes after all, and another retry.
+    bench.ask(attempted(put("k", "v", Level::Quorum), None));
+    let (_, read) = bench.asked();
+    bench.peer(2, holds(read, Some(&record)));
+    let reply = bench.reply();
+    assert!(failure(&reply).message.contains("another request"), "{reply:?}");
+    bench.ask(again_here(put("k", "v", Level::Quorum), 300));
+    let (_, read) = bench.asked();
+    bench.peer(2, holds(read, Some(&record)));
+    assert_eq!(written(&bench.reply()).0, record.dot());
+    assert_eq!(bench.log.len(), 0);
+}
+
+#[test]
+fn it_does_not_when_it_may_have_been_another_process_or_has_begun() {
+    let other_process = |mut operation: Operation| {
+        operation.attempt_mut().unwrap().first_asked = Some(ActorId(2));
+        operation
+    };
+    let here = || again_here(put("k", "v", Level::Quorum), 100);
+    for (wait, operation) in [(ms(5000), other_process(here())), (ms(5000), again(here())), (ms(0), here())] {
+        let mut bench = Bench::node(1);
+        bench.wait(wait);
+        bench.ask(operation);
         let (_, op) = bench.asked();
-        bench.peer(2, holds(op, Some(&record)));
-        assert_eq!(written(&bench.reply()).0, record.dot());
-        assert_eq!(bench.log.len(), 0);
+        bench.peer(2, holds(op, None));
+        assert_indeterminate(&mut bench, "nothing is found");
     }
 }
 
@@ -151,7 +232,7 @@ fn so_many_are_read_that_they_meet_every_write_that_could_have_been_acknowledged
     }
     let mut bench = Bench::node(1);
     bench.ask(again(put("k", "v", Level::All)));
-    assert_eq!(minted(&mut bench).0.attempt(ID), Some(bench.log[0].2.dot()), "this node alone would have it");
+    assert_indeterminate(&mut bench, "nothing is found"); // This node alone would have it.
 }
 
 #[test]
@@ -176,73 +257,17 @@ fn without_a_quorum_to_read_nothing_is_written_and_nothing_known() {
     bench.assert_idle();
 }
 
-#[test]
-fn a_first_attempt_too_long_ago_to_be_remembered_is_not_repeated() {
-    let minutes = |n: u64| n * 60 * 1000;
-    for (age_ms, is_known) in [(minutes(8), true), (minutes(9), false), (u64::MAX, false)] {
-        let (mut bench, _, op) = retried(None, attempted(put("k", "v", Level::Quorum), Some(age_ms)));
-        bench.peer(2, holds(op, None));
-        if is_known {
-            drop(minted(&mut bench));
-        } else {
-            assert_indeterminate(&mut bench, "too long ago");
-        }
-        // If it is remembered all the same, that is as good as ever.
-        let found = remembering(&record(0, "v"), dot(0));
-        let (mut bench, _, op) = retried(Some(&found), attempted(put("k", "v", Level::Quorum), Some(age_ms)));
-        bench.peer(2, holds(op, Some(&found)));
-        assert_eq!(written(&bench.reply()).0, dot(0));
-    }
-}
-
-#[test]
-fn among_too_many_other_attempts_it_may_have_been_forgotten() {
-    for (others, may_have) in [(31, false), (32, true)] {
-        let attempts = (0..others).map(|n| Attempted { dot: dot(n), id: 1000 + n as u64 });
-        let found = record(others, "somebody else's").remembering(attempts);
-        let (mut bench, _, op) = retried(Some(&found), again(put("k", "v", Level::Quorum)));
-        bench.peer(2, holds(op, Some(&found)));
-        if may_have { assert_indeterminate(&mut bench, "too long ago") } else { drop(minted(&mut bench)) }
-    }
-}
-
 fn sibling(stored: Option<&Record>, context: &Context<u64>, n: u64, value: &str) -> Record {
     let dot = Dot { time: at(n as i64), actor: ActorId(100 + n) };
     Record::causal(stored, context, dot, Some(value.as_bytes()), None, usize::MAX).unwrap().0
 }
 
-/// The values that a client is shown, newest first.
-fn shown(record: Record) -> Vec<String> {
-    let mut bench = Bench::node(1);
-    bench.store.insert(StoredKey::new(CARTS, PartitionId(0), b"k"), record);
-    bench.ask_in(CARTS, get("k", Level::One));
-    let Response::Value { record, as_of_ms, .. } = bench.reply() else { panic!("expected a value") };
-    let text = |value: Option<Bytes>| String::from_utf8(value.unwrap().to_vec()).unwrap();
-    record.iter().flat_map(|record| record.live_versions(as_of_ms)).map(|version| text(version.value)).collect()
-}
-
 #[test]
-fn siblings_of_one_write_show_once_and_not_at_all_when_one_was_replaced() {
-    let blind = Context::new();
-    let first = sibling(None, &blind, 1, "twice");
-    let both = sibling(Some(&first), &blind, 2, "twice");
-    let pair = |record: &Record, ids: &[(u64, u64)]| {
-        let pairs =
-            ids.iter().map(|(n, id)| Attempted { dot: Dot { time: at(*n as i64), actor: ActorId(100 + n) }, id: *id });
-        record.remembering(pairs)
-    };
-    assert_eq!(shown(both.clone()), ["twice", "twice"], "as long as nobody knows them for one write");
-    assert_eq!(shown(pair(&both, &[(1, ID), (2, ID)])), ["twice"]);
-    assert_eq!(shown(pair(&both, &[(1, ID), (2, 8)])), ["twice", "twice"]);
-    // Somebody has read the first alone, and replaced it; or the second.
-    let after = sibling(Some(&both), &first.context(), 3, "newer");
-    assert_eq!(shown(pair(&after, &[(1, ID), (2, ID)])), ["newer"]);
-    let second = sibling(None, &blind, 2, "twice").context();
-    let after = sibling(Some(&both), &second, 3, "newer");
-    assert_eq!(shown(pair(&after, &[(1, ID), (2, ID)])), ["newer"]);
-    // Another write's version stays in sight.
-    let three = sibling(Some(&both), &blind, 3, "another");
-    assert_eq!(shown(pair(&three, &[(1, ID), (2, ID), (3, 8)])), ["another", "twice"]);
+fn a_causal_write_need_not_read_first() {
+    let mut bench = Bench::node(1);
+    bench.ask_in(CARTS, attempted(put("k", "v", Level::Quorum), None));
+    let (record, _) = minted(&mut bench);
+    assert_eq!(record.attempt(ID), Some(record.dot()));
 }
 
 #[test]

@@ -5,7 +5,6 @@ use kvorum_vclock::{Dot, Timestamp};
 
 use super::bench::*;
 use super::hints::{appended, started};
-use crate::record::Attempted;
 use crate::shard::{HINTS_KEYSPACE, Input, Report, StoreError};
 use crate::*;
 
@@ -36,7 +35,7 @@ fn a_write_that_is_asked_for_again_while_the_log_fails_is_not_appended() {
     bench.sent();
     let mut operation = put("k", "v", Level::Quorum);
     if let Operation::Put { attempt, .. } = &mut operation {
-        *attempt = Some(Attempt { id: 7, retried_after_ms: Some(10) });
+        *attempt = Some(Attempt { id: 7, retried_after_ms: None, first_asked: None });
     }
     bench.ask(operation);
     let (_, op) = bench.asked();
@@ -150,24 +149,6 @@ fn a_hint_that_cannot_be_kept_because_the_store_is_damaged_is_said_to_be_dropped
     bench.release();
     bench.fail_load(StoreError::Corruption("bad block".into()));
     assert_eq!(bench.reports(), [Report::HintDropped { target: NodeId(3), partition: PARTITION }]);
-}
-
-#[test]
-fn a_retry_of_a_write_that_was_minted_again_answers_with_the_version_that_took_effect() {
-    let mut bench = Bench::node(1);
-    let late = Record::lww(dot(20), Some(b"v"), Some(WALL + 5000));
-    let pairs = [10, 20].map(|offset| Attempted { dot: dot(offset), id: 7 });
-    let found = late.remembering(pairs.into_iter());
-    bench.store.insert(key("k"), found.clone());
-    let mut operation = put("k", "v", Level::Quorum);
-    if let Operation::Put { attempt, ttl_ms, .. } = &mut operation {
-        (*attempt, *ttl_ms) = (Some(Attempt { id: 7, retried_after_ms: Some(10) }), Some(5000));
-    }
-    bench.ask(operation);
-    let (_, op) = bench.asked();
-    bench.peer(2, Message::ReadReply { op, record: Some(found) });
-    let Response::Written { dot: of, expires_at_ms, .. } = bench.reply() else { panic!("expected success") };
-    assert_eq!((of, expires_at_ms), (dot(20), Some(WALL + 5000)));
 }
 
 #[test]
