@@ -51,7 +51,7 @@ pub enum Route {
 
 /// How long a call goes on with what is safe to try again.
 ///
-/// However long that is, all calls of a client together make no more retries than ten and a tenth of their number, so that
+/// However long that is, all calls of a client together make no more retries than 64 and a tenth of their number, so that
 /// a cluster in trouble is not kept there by those who ask it. Beyond that a call returns its last error at once.
 /// Connections that could not be made are not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -100,8 +100,9 @@ impl Config {
     ///
     /// Each write then carries a random id, the same in every try, by which the nodes see to it that it takes effect at
     /// most once, and not after a later write that it did not know of. Where they cannot tell, the call ends with
-    /// [`Error::Indeterminate`] all the same, at its timeout at the latest. A node older than such ids ignores them: leave
-    /// it off with those.
+    /// [`Error::Indeterminate`] all the same, at its timeout at the latest; so it does while the node that was asked first
+    /// is down, unless its peers have the write. Each write costs its coordinator a read more. A node older than such ids
+    /// ignores them: leave it off with those.
     #[must_use]
     pub fn retry_indeterminate(mut self, retry_indeterminate: bool) -> Config {
         self.retry_indeterminate = retry_indeterminate;

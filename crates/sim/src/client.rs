@@ -122,7 +122,7 @@ impl Clients {
             mode: config.mode,
             last_reads: BTreeMap::new(),
             mix: config.mix,
-            retries: config.retries_by_name(),
+            retries: config.retries,
             names: Random::stream(config.seed, Purpose::Names),
             scanned: BTreeSet::new(),
             has_names: BTreeSet::new(),

@@ -197,6 +197,8 @@ impl SimConfig {
         // Drawn last, so that the rest of each seed stays as it was.
         let mode = if random.permille(350) { Mode::Causal } else { Mode::Lww };
         let consistency = if random.permille(300) { Consistency::Sloppy } else { Consistency::Strict };
+        let retries = Retries { most: 1 + random.below(4) as u8, storms: random.permille(333) };
+        config.retries = random.permille(250).then_some(retries);
         config.with_mode(mode).with_consistency(consistency)
     }
 
@@ -229,14 +231,6 @@ impl SimConfig {
     #[must_use]
     pub fn with_consistency(self, consistency: Consistency) -> Self {
         Self { consistency, ..self }.with_disks_that_can_be_spared()
-    }
-
-    /// The same run with clients that ask again by name. A record remembers a few dozen names; so many that it forgets some
-    /// are not written at once, and narrow limits have room for that memory.
-    #[must_use]
-    pub(crate) fn with_retries(self, retries: Retries) -> Self {
-        let (limits, clients) = (Limits::default(), self.clients.min(8));
-        Self { retries: Some(retries), limits, clients, ..self }
     }
 
     /// No more disks are lost than can be spared. With stand-ins none can: a lost disk takes with it what its node kept for
@@ -274,18 +268,13 @@ impl SimConfig {
         self.consistency == Consistency::Strict && self.levels.are_strict(self.replication, self.mode)
     }
 
-    /// How clients ask again by name, if they do.
-    pub(crate) fn retries_by_name(&self) -> Option<Retries> {
-        let overlap = self.consistency == Consistency::Strict && self.levels.are_strict(self.replication, Mode::Lww);
-        self.retries.filter(|_| overlap)
-    }
-
-    /// Whether a write must show its effect once. What a read returns lies in a majority then, and that overlaps all reads and
-    /// writes only if these are of majorities too.
+    /// Whether what reads show tells that a write had its effect once. What a read returns lies in a majority then, and that
+    /// overlaps all reads and writes only if these are of majorities too.
     pub(crate) fn judges_repetition(&self) -> bool {
         let is_majority =
             |level| Levels::count(level, self.replication) == Levels::count(Level::Quorum, self.replication);
-        self.retries_by_name().is_some() && is_majority(self.levels.read) && is_majority(self.levels.write)
+        let meet = self.is_strict() && is_majority(self.levels.read) && is_majority(self.levels.write);
+        self.retries.is_some() && meet
     }
 
     /// One replica that answers from what is durable is a linearizable register, unless its values expire. Several are

@@ -148,9 +148,11 @@ impl SimConfig {
                 let mode = self.mode;
                 let retries = Retries { most: 1 + (self.seed % 4) as u8, storms: self.seed.is_multiple_of(3) };
                 let mix = Mix { get: 60, put: 40, ..self.mix };
+                // A record remembers a few dozen names; so many that it forgets some are not written at once.
+                let (retries, clients, limits) = (Some(retries), self.clients.min(8), Limits::default());
                 let mut config = self.with_overlapping_levels().with_mode(mode);
                 config.faults.lost_clients_permille = config.faults.lost_clients_permille.max(20);
-                Self { mix, ..config }.with_retries(retries)
+                Self { mix, retries, clients, limits, ..config }
             }
         };
         Self { scenario: Some(scenario), ..config }

@@ -51,7 +51,7 @@ impl Watch {
         // A record that keeps siblings is written with all of them.
         let pairs = if config.mode == Mode::Causal { MAX_SIBLINGS } else { 1 };
         // Names of writes are remembered with the record: 32 of 24 bytes each, and how many.
-        let names = if config.retries_by_name().is_some() { 2 + 32 * 24 } else { 0 };
+        let names = if config.retries.is_some() { 2 + 32 * 24 } else { 0 };
         // Those who miss it are kept hints, of as much again.
         let slack = 3 * config.clients * (config.most_pair_bytes() * pairs + names);
         Self {
@@ -60,7 +60,7 @@ impl Watch {
             tenures: Tenures::default(),
             most_context_entries: 0,
             oversized_contexts: 0,
-            minted: config.retries_by_name().is_some().then(Minted::new),
+            minted: config.retries.is_some().then(Minted::new),
         }
     }
 

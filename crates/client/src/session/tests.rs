@@ -45,7 +45,7 @@ fn a_message_that_leaves_makes_room_again() {
     let mut outgoing = Outgoing { shared: Arc::clone(&shared), greeted: false };
     assert_eq!(poll(&mut outgoing), Poll::Ready(Some(0)), "the greeting");
     assert_eq!(poll(&mut outgoing), Poll::Pending, "the node has not accepted yet");
-    shared.accepted();
+    shared.accepted(None);
     let sent = MESSAGE_BYTES / (VALUE + FRAME_BYTES);
     assert_eq!(poll(&mut outgoing), Poll::Ready(Some(sent)));
     assert!(fill(&shared).len() >= sent);
@@ -56,7 +56,7 @@ fn what_is_given_up_makes_room_too() {
     let shared = shared();
     drop(fill(&shared));
     let mut outgoing = Outgoing { shared: Arc::clone(&shared), greeted: true };
-    shared.accepted();
+    shared.accepted(None);
     assert_eq!(poll(&mut outgoing), Poll::Pending, "nobody waits for any of it");
     assert_eq!(fill(&shared).len(), OUTBOX_BYTES.div_ceil(VALUE + FRAME_BYTES));
 }

@@ -64,6 +64,33 @@ async fn it_is_asked_for_elsewhere_at_once() {
     }
 }
 
+/// Of each write that a node saw: which process was asked first.
+fn first_asked(fake: &Fake) -> Vec<Option<u64>> {
+    attempts(fake).into_iter().map(|attempt| attempt.unwrap().first_asked).collect()
+}
+
+#[tokio::test]
+async fn retries_name_the_process_that_may_have_begun_it() {
+    let refusing = Fake::start(|_| error(Kind::Rejected)).await;
+    let (begun, other) =
+        (first([error(Kind::Indeterminate), Reply::Break]).await, first([error(Kind::Rejected)]).await);
+    for (fake, process) in [(&refusing, 1), (&begun, u64::MAX), (&other, 3)] {
+        fake.process(process);
+    }
+    client([&refusing.address, &begun.address, &other.address]).put("key", "value").await.unwrap();
+    let all: Vec<Option<u64>> = [&refusing, &begun, &other].iter().flat_map(|fake| first_asked(fake)).collect();
+    assert_eq!(all.iter().filter(|asked| asked.is_none()).count(), 2, "those that may begin it: {all:?}");
+    assert_eq!(all.iter().filter(|asked| **asked == Some(u64::MAX)).count(), all.len() - 2, "{all:?}");
+    assert!(first_asked(&begun).len() > 1 || first_asked(&other).len() > 1, "{all:?}");
+}
+
+#[tokio::test]
+async fn a_node_that_does_not_tell_its_process_is_not_named() {
+    let fake = first([error(Kind::Indeterminate), Reply::Break]).await;
+    client([&fake.address]).put("key", "value").await.unwrap();
+    assert_eq!(first_asked(&fake), [None; 3]);
+}
+
 #[tokio::test]
 async fn a_silent_node_leaves_time_for_another() {
     let (silent, other) = (Fake::start(|_| Reply::Silence).await, Fake::willing().await);
@@ -82,7 +109,7 @@ async fn a_silent_node_leaves_time_for_another() {
 }
 
 fn attempt(id: u64, retried_after_ms: Option<u64>) -> v1::Attempt {
-    v1::Attempt { id, retried_after_ms }
+    v1::Attempt { id, retried_after_ms, first_asked: None }
 }
 
 #[tokio::test]

@@ -72,6 +72,8 @@ struct Inner {
     /// Bumped to break all sessions.
     breaks: watch::Sender<u64>,
     reversed: Mutex<bool>,
+    /// As what process it introduces itself.
+    process: Mutex<Option<u64>>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -96,6 +98,7 @@ impl Fake {
             hints: Mutex::new(Some(Ok(v1::HintsResponse::default()))),
             breaks: watch::Sender::new(0),
             reversed: Mutex::new(false),
+            process: Mutex::new(None),
         });
         let fake = Fake { address, inner };
         let server = tonic::transport::Server::builder()
@@ -121,6 +124,11 @@ impl Fake {
     /// Answers of one message leave in reversed order.
     pub(crate) fn answer_in_reverse(&self) {
         *self.inner.reversed.lock().unwrap() = true;
+    }
+
+    /// It introduces itself as this process from now on.
+    pub(crate) fn process(&self, process: u64) {
+        *self.inner.process.lock().unwrap() = Some(process);
     }
 
     pub(crate) fn break_sessions(&self) {
@@ -272,7 +280,11 @@ impl Kv for Fake {
                 }
             }
         });
-        Ok(Response::new(Channel(receiver)))
+        let mut response = Response::new(Channel(receiver));
+        if let Some(process) = *self.inner.process.lock().unwrap() {
+            response.metadata_mut().insert("kvorum-process", process.into());
+        }
+        Ok(response)
     }
 
     async fn get(&self, _: Request<v1::GetRequest>) -> Result<Response<v1::GetResponse>, Status> {

@@ -24,7 +24,8 @@ use crate::{Attempt, Consistency, Failure, FailureKind, Now, Op, Operation, Reco
 /// How much earlier than the client says its first attempt may have been: clocks run at different speeds.
 const AGE_SLACK: Duration = Duration::from_secs(1);
 /// What a client is told of a write that has two requests under way.
-const BEGUN_ELSEWHERE: &str = "indeterminate: another request for the same write was here before this one; read before you retry";
+const BEGUN_ELSEWHERE: &str =
+    "indeterminate: another request for the same write was here before this one; read before you retry";
 
 /// How many replicas must be read to meet every write of that requirement: where it asks W of N, N - W + 1.
 pub(super) fn meeting(write: &Requirement) -> Requirement {
@@ -116,7 +117,8 @@ impl Shard {
             }
             Err(_) if put.consistency == Consistency::Sloppy => self.begin_put(now, op, out),
             Err(failure) => {
-                let message = format!("unavailable: a write that may be asked for again first reads: {}", failure.message);
+                let message =
+                    format!("unavailable: a write that may be asked for again first reads: {}", failure.message);
                 self.end_put(op, Response::Failed(Failure::new(FailureKind::Rejected, message)), out);
             }
         }

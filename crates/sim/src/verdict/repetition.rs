@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use kvorum_history::{OpId, Operation};
 use kvorum_history::repetition::{Keeps, repetitions};
+use kvorum_history::{OpId, Operation};
 use kvorum_node::Mode;
 
 use super::Violation;
@@ -20,14 +20,16 @@ pub(crate) fn judge_repetition(
     stats: &mut Stats,
     violations: &mut Vec<Violation>,
 ) {
+    let is_named = |(write, _): &(usize, _)| clients.has_name(OpId(*write));
+    violations.extend(
+        watch.minted_again().filter(is_named).map(|(write, dots)| Violation::MintedAgain {
+            write: OpId(write),
+            versions: dots.iter().copied().collect(),
+        }),
+    );
     if !config.judges_repetition() {
         return;
     }
-    let is_named = |(write, _): &(usize, _)| clients.has_name(OpId(*write));
-    violations.extend(watch.minted_again().filter(is_named).map(|(write, dots)| Violation::MintedAgain {
-        write: OpId(write),
-        versions: dots.iter().copied().collect(),
-    }));
     let keeps = if config.mode == Mode::Causal { Keeps::Siblings } else { Keeps::One };
     let judged = |read: &Operation<Arc<str>>| !clients.is_of_a_scan(read.id);
     let mut found = repetitions(clients.history(), keeps, judged);
