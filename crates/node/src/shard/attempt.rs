@@ -108,6 +108,11 @@ impl Shard {
         let Some(Pending::Put(put)) = self.ops.get_mut(op) else { return };
         let Some(Attempt { id, retried_after_ms, .. }) = put.attempt() else { return };
         if retried_after_ms.is_some() {
+            let Stage::Checking(write) = &put.stage else { unreachable!("it is told what it waits for") };
+            let wanted = u8::try_from(write.minimum()).unwrap_or(u8::MAX);
+            // Who agrees holds it durably, as one who answers a write.
+            let stored = |Replicas { agreed, sloppy, .. }| Replicas { wanted, answered: agreed, agreed, sloppy };
+            let found = found.map(|(record, replicas)| (record, stored(replicas)));
             return self.attempt_told(op, id, found, out);
         }
         match found {
