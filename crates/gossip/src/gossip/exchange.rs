@@ -1,201 +1,124 @@
-//! Owns the push-pull exchange: what is told, what is asked, and how a record received changes the
-//! one held. Whom to exchange with is `round.rs`.
-//!
-//! Records of one member form a join semilattice: the higher incarnation wins whole; within one the
-//! larger heartbeat, the higher version of the details, and "left" over "not left", each by itself.
-//! So it does not matter in which order, how often and over whom they arrive.
+//! Owns the push-pull exchange: what a message asks, and what it is answered. What the records in it change is `merge.rs`.
 
-use alloc::collections::{BTreeMap, BTreeSet};
-use alloc::vec::Vec;
-use core::fmt::Debug;
-use core::time::Duration;
+use super::compose::{Detail, Exchange};
+use super::{Address, Gossip, Id};
+use crate::io::Effect;
+use crate::message::{Digest, Message, MessageKind};
+use crate::roster::MAX_MEMBERS;
 
-use super::Gossip;
-use crate::io::{Effect, Event};
-use crate::member::{Incarnation, Member, Profile};
-use crate::message::{Digest, MAX_ENTRIES, Message, Update};
+/// Lists that differ in length by more than one part in so many are compared at any rate.
+const FAR_APART: u32 = 16;
 
-impl<I, A, M> Gossip<I, A, M>
-where
-    I: Ord + Clone + Debug,
-    A: Ord + Clone + Debug,
-    M: Clone + PartialEq + Debug,
-{
-    pub(super) fn on_syn(
-        &mut self,
-        now: Duration,
-        from: A,
-        digests: Vec<Digest<I>>,
-        out: &mut impl Extend<Effect<I, A, M>>,
-    ) {
-        // A map, so that an id that is repeated counts once.
-        let digests = digests.into_iter().take(MAX_ENTRIES);
-        let digests: BTreeMap<I, Digest<I>> = digests.map(|d| (d.id.clone(), d)).collect();
-        let mut wanted = Vec::new();
-        for digest in digests.values() {
-            if self.hear(now, digest, out) {
-                wanted.push(digest.id.clone());
+impl<I: Id, A: Address> Gossip<I, A> {
+    pub(super) fn on_message(&mut self, now: u64, message: Message<I, A>, out: &mut impl Extend<Effect<I, A>>) {
+        let Message { kind, sender, address, members, list, deltas, digests, range, wanted } = message;
+        if sender.id == self.me && address == self.own_record().address {
+            return; // Its own, by way of a seed that is this node itself.
+        }
+        let mut exchange = Exchange::new();
+        if sender.id != self.me {
+            self.rejoin(now);
+        }
+        if kind == MessageKind::Ack {
+            self.health.answered();
+        }
+        let is_refused = self.hear(now, &sender, true, &mut exchange, out);
+        for delta in deltas {
+            self.merge(now, delta, &mut exchange, out);
+        }
+        for digest in digests.iter().chain(&wanted) {
+            self.hear(now, digest, false, &mut exchange, out);
+        }
+        if let Some(range) = &range {
+            for digest in &range.digests {
+                self.hear(now, digest, false, &mut exchange, out);
             }
+            self.answer_range(range, &sender.id, self.is_far_from(members), &mut exchange);
+        }
+        // What its own message brought need not be asked for.
+        let held = self.roster.get(&sender.id).map(|slot| (slot.record.incarnation, slot.record.version));
+        if sender.id != self.me && held >= Some((sender.incarnation, sender.version)) {
+            exchange.wanted.remove(&sender.id);
         }
         self.settle(now, out);
-        let updates: Vec<_> = self.members().filter_map(|member| newer_than(member, digests.get(&member.id))).collect();
-        if !updates.is_empty() || !wanted.is_empty() {
-            let message = Message::Ack { from: self.me.profile.address.clone(), updates, wanted };
-            out.extend([Effect::Send { to: from, message }]);
+        if is_refused {
+            // It must hear from somebody that it is taken for dead.
+            exchange.answer(self.me.clone(), 0);
         }
+        let is_full = range.is_some() || !digests.is_empty();
+        let differs = list != self.roster.sum();
+        if kind == MessageKind::Syn {
+            self.news.compared(!differs);
+        }
+        if is_full {
+            self.differs = differs && self.may_compare(members);
+        }
+        let (kind, detail) = match kind {
+            MessageKind::Syn => (MessageKind::Ack, if is_full { Detail::Full } else { Detail::Brief }),
+            // An answer to an answer to an answer asks for nothing, so there is an end to it.
+            MessageKind::Ack2 if exchange.answers.is_empty() => return,
+            MessageKind::Ack2 => {
+                exchange.wanted.clear();
+                (MessageKind::Ack2, Detail::Answer)
+            }
+            MessageKind::Ack if exchange.is_empty() => return,
+            MessageKind::Ack => (MessageKind::Ack2, Detail::Answer),
+        };
+        if address == self.own_record().address {
+            return; // Nobody else can be there.
+        }
+        exchange.compare = differs && is_full && self.may_compare(members);
+        self.ranges = self.ranges.saturating_sub(u32::from(exchange.compare));
+        let message = self.compose(kind, detail, &exchange);
+        out.extend([Effect::Send { to: address, message }]);
     }
 
-    pub(super) fn on_ack(
+    /// Whether it is worth comparing lists with a peer that knows so many members: while news is on its way lists differ
+    /// anyhow, and it is enough to do it now and then.
+    fn may_compare(&self, members: u32) -> bool {
+        self.news.is_empty() || self.ranges > 0 || self.is_far_from(members)
+    }
+
+    fn is_far_from(&self, members: u32) -> bool {
+        let own = self.roster.counted();
+        own.abs_diff(members) > own.max(members) / FAR_APART
+    }
+
+    /// Takes a digest's heartbeat at its word, and notes what there is to ask or to answer. True if it is that of a member
+    /// that has been forgotten and is not believed.
+    fn hear(
         &mut self,
-        now: Duration,
-        from: A,
-        updates: Vec<Update<I, A, M>>,
-        wanted: Vec<I>,
-        out: &mut impl Extend<Effect<I, A, M>>,
-    ) {
-        self.on_ack2(now, updates, out);
-        // A set, so that asking for one member many times does not multiply the answer.
-        let wanted: BTreeSet<I> = wanted.into_iter().take(MAX_ENTRIES).collect();
-        let members = wanted.iter().filter_map(|id| self.member(id));
-        let updates: Vec<_> = members.map(|member| member.update(true)).collect();
-        if !updates.is_empty() {
-            let message = Message::Ack2 { updates };
-            out.extend([Effect::Send { to: from, message }]);
-        }
-    }
-
-    pub(super) fn on_ack2(
-        &mut self,
-        now: Duration,
-        updates: Vec<Update<I, A, M>>,
-        out: &mut impl Extend<Effect<I, A, M>>,
-    ) {
-        for update in updates.into_iter().take(MAX_ENTRIES) {
-            self.merge(now, update, out);
-        }
-        self.settle(now, out);
-    }
-
-    /// Takes a digest's heartbeat at its word, and tells whether there is more to ask for.
-    fn hear(&mut self, now: Duration, digest: &Digest<I>, out: &mut impl Extend<Effect<I, A, M>>) -> bool {
+        now: u64,
+        digest: &Digest<I>,
+        first_hand: bool,
+        exchange: &mut Exchange<I>,
+        out: &mut impl Extend<Effect<I, A>>,
+    ) -> bool {
         let Digest { ref id, incarnation, heartbeat, version } = *digest;
-        if *id == self.me.id {
-            // Who it is that speaks in this node's name is worth asking before it is outranked.
-            let is_foreign = self.is_foreign(incarnation, heartbeat, version, false);
-            if is_foreign && version == 0 {
-                self.outrank(incarnation, heartbeat, version, None, out);
-            }
-            return is_foreign && version > 0;
+        if *id == self.me && self.hear_own_name(now, digest, out) {
+            exchange.wanted.insert(id.clone());
+            return false;
         }
-        let has_room = self.has_room();
-        let Some(member) = self.others.get_mut(id) else {
-            // Without details it could not be admitted, so there would be no use in asking.
-            let refused = self.zombies.refuses(id, incarnation, now);
-            return version > 0 && has_room && !refused;
+        let Some(place) = self.roster.place(id) else {
+            if self.zombies.refuses(id, incarnation, now) {
+                self.testify_against_zombie(id, incarnation, first_hand);
+                return true;
+            }
+            if version > 0 && self.roster.len() < MAX_MEMBERS {
+                exchange.wanted.insert(id.clone());
+            }
+            return false;
         };
-        if incarnation == member.incarnation && heartbeat > member.heartbeat {
-            self.unsettled |= member.rise(heartbeat, now);
+        let held = &self.roster.slot(place).record;
+        let (held_incarnation, held_version) = (held.incarnation, held.version);
+        if incarnation == held_incarnation && *id != self.me {
+            self.sign_of_life(place, heartbeat, first_hand, now);
         }
-        (incarnation, version) > (member.incarnation, member.version)
+        if (incarnation, version) > (held_incarnation, held_version) && *id != self.me {
+            exchange.wanted.insert(id.clone());
+        } else if (incarnation, version) < (held_incarnation, held_version) {
+            exchange.answer(id.clone(), if incarnation == held_incarnation { version } else { 0 });
+        }
+        false
     }
-
-    /// Joins a record received with the one held.
-    fn merge(&mut self, now: Duration, mut update: Update<I, A, M>, out: &mut impl Extend<Effect<I, A, M>>) {
-        let (incarnation, heartbeat) = (update.incarnation, update.heartbeat);
-        let details = update.details.take().filter(|details| details.version > 0);
-        if update.id == self.me.id {
-            let version = details.as_ref().map_or(0, |details| details.version);
-            if self.is_foreign(incarnation, heartbeat, version, update.left) {
-                self.outrank(incarnation, heartbeat, version, details.map(|details| details.profile), out);
-            }
-            return;
-        }
-        // Also what a zombie says of this node counts: two halves of a cluster that were apart for
-        // so long that each has forgotten the other meet as zombies.
-        let me = (&self.me.id, self.me.incarnation);
-        let mut suspects = details.iter().flat_map(|details| &details.suspects);
-        if suspects.any(|(id, incarnation)| (id, *incarnation) == me) {
-            self.accused = Some(self.me.incarnation);
-        }
-        let has_room = self.has_room();
-        let id = update.id.clone();
-        let Some(member) = self.others.get_mut(&id) else {
-            let refused = self.zombies.refuses(&id, incarnation, now);
-            if let Some(details) = details
-                && has_room
-                && !refused
-            {
-                self.zombies.release(&id);
-                let member = Member::heard(update, details, now);
-                self.others.insert(id.clone(), member);
-                self.unsettled = true;
-                out.extend([Effect::Event(Event::Joined { id })]);
-            }
-            return;
-        };
-        if incarnation < member.incarnation {
-            return;
-        }
-        if incarnation > member.incarnation {
-            member.begin_life(incarnation, heartbeat, now);
-            self.unsettled = true;
-            out.extend([Effect::Event(Event::Restarted { id: id.clone() })]);
-        } else if heartbeat > member.heartbeat {
-            self.unsettled |= member.rise(heartbeat, now);
-        }
-        if update.left && !member.left {
-            member.left = true;
-            member.stalled = false;
-            self.unsettled = true;
-        }
-        if let Some(details) = details.filter(|details| details.version > member.version) {
-            let (profile_changed, suspects_changed) = member.adopt(details);
-            self.unsettled |= suspects_changed;
-            if profile_changed {
-                out.extend([Effect::Event(Event::ProfileChanged { id })]);
-            }
-        }
-    }
-
-    /// Whether a record of this node is none that it ever issued. Who has left has no more to say, not even against a
-    /// successor.
-    fn is_foreign(&self, incarnation: Incarnation, heartbeat: u64, version: u64, left: bool) -> bool {
-        let me = &self.me;
-        let unheard_of = heartbeat > me.heartbeat || version > me.version || left;
-        !me.left && (incarnation > me.incarnation || incarnation == me.incarnation && unheard_of)
-    }
-
-    /// Somebody else speaks in this node's name, and is outranked: only this node knows its record.
-    fn outrank(
-        &mut self,
-        incarnation: Incarnation,
-        heartbeat: u64,
-        version: u64,
-        profile: Option<Profile<A, M>>,
-        out: &mut impl Extend<Effect<I, A, M>>,
-    ) {
-        let me = &mut self.me;
-        // At the very last incarnation there is none above; a larger heartbeat still shows life.
-        if incarnation.0 == u64::MAX {
-            me.heartbeat = me.heartbeat.max(heartbeat);
-            me.version = me.version.max(version).saturating_add(1);
-        }
-        me.incarnation = Incarnation(incarnation.0.saturating_add(1));
-        out.extend([Effect::Event(Event::Superseded { incarnation, profile })]);
-    }
-}
-
-/// What a peer lacks of `member` if this is its digest of it.
-fn newer_than<I, A, M>(member: &Member<I, A, M>, digest: Option<&Digest<I>>) -> Option<Update<I, A, M>>
-where
-    I: Ord + Clone,
-    A: Clone + PartialEq,
-    M: Clone + PartialEq,
-{
-    let Some(digest) = digest else {
-        return Some(member.update(true));
-    };
-    let details = (member.incarnation, member.version) > (digest.incarnation, digest.version);
-    let heartbeat = (member.incarnation, member.heartbeat) > (digest.incarnation, digest.heartbeat);
-    (details || heartbeat).then(|| member.update(details))
 }
