@@ -436,27 +436,39 @@ fn the_peer_port_turns_away_whoever_does_not_belong() {
             assert!(refused.message().contains(word), "{changes:?}: {refused}");
         }
         // Control lanes are open to nodes that have no cluster yet; frames of another cluster are ignored.
-        let syn = v1::GossipSyn { from: "127.0.0.1:1".to_owned(), digests: Vec::new() };
         let frame = |cluster| v1::ControlFrame {
             cluster,
             from: 7,
             clock_ms: u64::MAX,
             reply_to: "127.0.0.1:1".to_owned(),
-            body: Some(v1::control_frame::Body::Syn(syn.clone())),
+            body: Some(v1::control_frame::Body::Gossip(garbage(8, 300).into())),
         };
         let layout = v1::ControlFrame {
             body: Some(v1::control_frame::Body::Layout(v1::Layout { epoch: u64::MAX, ..Default::default() })),
             ..frame(Some(1234))
         };
-        let frames = vec![
+        let frames = [
             frame(Some(1234)),
             layout,
             v1::ControlFrame::default(),
             v1::ControlFrame { reply_to: "x".repeat(100_000), ..frame(None) },
         ];
-        let messages = tokio_stream::iter(vec![v1::ControlFrames { frames }; 100]);
+        let bytes = frames.iter().map(prost::Message::encode_to_vec);
+        let unsealed = bytes.map(|frame| v1::SealedFrame { frame: frame.into(), seal: Bytes::new() });
+        let messages = tokio_stream::iter(vec![v1::ControlFrames { frames: unsealed.collect() }; 100]);
         let mut end = stranger.control(introduced(messages, &[])).await.unwrap().into_inner();
         assert!(matches!(end.message().await, Ok(None)));
+        // What is no frame, or is sealed though there is no key here, ends the lane.
+        for (frame, seal, word) in [(&[0xff; 40][..], &[][..], "understood"), (&[], &[7; 16], "has a cluster key")] {
+            let sealed = v1::SealedFrame { frame: frame.to_vec().into(), seal: seal.to_vec().into() };
+            let messages = tokio_stream::iter(vec![v1::ControlFrames { frames: vec![sealed] }; 100]);
+            let mut end = stranger.control(introduced(messages, &[])).await.unwrap().into_inner();
+            let refused = end.message().await.unwrap_err();
+            assert_eq!(refused.code(), Code::FailedPrecondition, "{refused}");
+            assert!(refused.message().contains(word), "{refused}");
+        }
+        let sealed = stranger.lane(introduced(tokio_stream::empty(), &[("kvorum-seal", "4f4f")])).await.unwrap_err();
+        assert!(sealed.message().contains("has a cluster key"), "{sealed}");
     });
     let states = victim.cluster.states("n1").unwrap();
     assert_eq!(states, [("n1".to_owned(), "up".to_owned())], "nobody was let in");

@@ -10,7 +10,7 @@ use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use kvorum_client::{Bytes, Retry};
 
-pub(crate) use options::{Counting, DelArgs, ExportArgs, GetArgs, ImportArgs, PutArgs, ScanArgs};
+pub(crate) use options::{Counting, DelArgs, ExportArgs, GetArgs, ImportArgs, PutArgs, ScanArgs, StatusArgs};
 
 use crate::duration;
 use crate::exit::Failure;
@@ -176,8 +176,18 @@ they cannot be changed, and are used as ever.")]
     /// Show the members of the cluster as a node sees them
     #[command(after_help = "Examples:
   kvctl status
-  kvctl status -e n2:7400 -o json")]
-    Status,
+  kvctl status -e n2:7400 -o json
+  kvctl status --watch                         who is there, then every change
+  kvctl status --watch -o json | jq .to
+
+With --watch it goes on until Ctrl-C. On a terminal it prints the status, then
+`12:00:01 n3 up -> suspect (seen by n1)` for each change; in a pipe a line for
+each member, too. JSON is one object to a line, {\"at\",\"event\",\"name\",\"id\",
+\"from\",\"to\",\"seen_by\"}; the event is present, joined, changed, restarted or
+forgotten, and at is in milliseconds since 1970. Times of day are UTC. When the
+node that is watched goes away, another endpoint or member is watched instead,
+and a note says so.")]
+    Status(StatusArgs),
     /// Show the balance of the layout, or where a key lives
     #[command(after_help = "Examples:
   kvctl ring

@@ -21,6 +21,7 @@ mod scan;
 mod status;
 mod target;
 mod token;
+mod watch;
 mod why;
 
 use std::process::ExitCode;
@@ -59,7 +60,8 @@ async fn command(args: Args) -> Result<(), Failure> {
         Command::Import(import) => import::run(&target, import).await,
         Command::Export(export) => export::run(&target, export).await,
         Command::Keyspace { command } => keyspace::run(&target, command).await,
-        Command::Status => status::run(&target).await,
+        Command::Status(args) if args.watch => watch::run(&target, args.interval).await,
+        Command::Status(_) => status::run(&target).await,
         Command::Ring { key } => ring::run(&target, key).await,
         Command::Why { key } => why::run(&target, key).await,
         Command::Hints => hints::run(&target).await,

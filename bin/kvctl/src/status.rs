@@ -73,7 +73,8 @@ fn json(status: Status) -> JsonStatus {
     }
 }
 
-fn text(status: &Status, in_colour: bool) -> String {
+/// A table, with a line about the cluster above it.
+pub(crate) fn text(status: &Status, in_colour: bool) -> String {
     let cluster = if status.cluster.is_empty() { "none yet" } else { &status.cluster };
     let layout = if status.epoch == 0 {
         "no layout yet".to_owned()

@@ -39,6 +39,7 @@ pub(crate) fn config(settings: &Settings) -> Result<Config> {
         http_listen: address(settings, "http-listen")?,
         advertise,
         peer_advertise,
+        cluster_key_file: parse_given(settings, "cluster-key-file", |text| (!text.is_empty()).then(|| text.into()))?,
         seeds: seeds(settings)?,
         dc: parse(settings, "dc", word)?,
         rack: parse(settings, "rack", word)?,

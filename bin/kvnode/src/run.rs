@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use anyhow::{Context, Result, anyhow};
+use kvorum_server::ServerError;
 use tokio::io::AsyncReadExt;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -32,8 +33,11 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), Failure> {
         let _ = writeln!(out, "ready name={name} id={id} client={client} peer={peer} http={http}")
             .and_then(|()| out.flush());
     };
-    kvorum_server::run(config, ready, stop)?;
-    Ok(())
+    kvorum_server::run(config, ready, stop).map_err(|error| match error {
+        // The file was named by a setting, which is wrong.
+        ServerError::ClusterKey(_) => Failure::usage(error.into()),
+        error => error.into(),
+    })
 }
 
 fn start_log(Log { filter, json }: Log) -> Result<()> {

@@ -42,7 +42,7 @@ pub(crate) enum Fallback {
 const ADDRESS: &str = "HOST:PORT, such as 127.0.0.1:7400";
 const WORD: &str = "a word of at most 255 bytes, without blanks, commas and equals signs";
 
-pub(crate) const SETTINGS: [Setting; 23] = [
+pub(crate) const SETTINGS: [Setting; 24] = [
     Setting {
         key: "name",
         kind: Kind::Text,
@@ -106,6 +106,14 @@ pub(crate) const SETTINGS: [Setting; 23] = [
         meaning: "Peer addresses of some members; an empty node without seeds founds a cluster",
         allowed: "a list of HOST:PORT, such as 10.0.0.1:7401,10.0.0.2:7401",
         fallback: Fallback::Open("none"),
+    },
+    Setting {
+        key: "cluster-key-file",
+        kind: Kind::Text,
+        placeholder: "FILE",
+        meaning: "Holds the key that all members share, so that nobody else can speak to them as a node",
+        allowed: "the path of a file with 64 hexadecimal digits, as `openssl rand -hex 32` makes them",
+        fallback: Fallback::Open("none: nodes are not authenticated"),
     },
     Setting {
         key: "dc",

@@ -7,12 +7,13 @@ use bytes::Bytes;
 use kvorum_wire::v1::admin_client::AdminClient;
 use kvorum_wire::v1::{
     HintsRequest, HintsResponse, ListKeyspacesRequest, ListKeyspacesResponse, RingRequest, RingResponse, StatusRequest,
-    StatusResponse, TopologyRequest, TopologyResponse, WhyRequest, WhyResponse,
+    StatusResponse, TopologyRequest, TopologyResponse, WatchStatusRequest, WatchStatusResponse, WhyRequest,
+    WhyResponse,
 };
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout_at};
 use tonic::transport::Channel;
-use tonic::{Code, Response, Status};
+use tonic::{Code, Response, Status, Streaming};
 
 use crate::convert::timeout_ms;
 use crate::error::{Error, Outcome};
@@ -53,6 +54,23 @@ pub(crate) async fn keyspaces(routes: &Routes, timeout: Duration) -> Result<List
     ask(routes, timeout, call).await
 }
 
+/// The address of the node that tells, and what it tells. How long that may take is up to the cluster.
+pub(crate) async fn watch_status(
+    routes: &Routes,
+    timeout: Duration,
+) -> Result<(String, Streaming<WatchStatusResponse>), Error> {
+    let call = async |mut node: AdminClient<Channel>| node.watch_status(WatchStatusRequest {}).await;
+    ask_one(routes, timeout, call).await
+}
+
+/// A stream of a node's is over.
+pub(crate) fn lost(endpoint: &str, status: Status) -> Error {
+    match status.code() {
+        Code::Unimplemented => refused(endpoint, status),
+        _ => unreachable(endpoint, Failure::from(status)),
+    }
+}
+
 /// What this one node keeps for others.
 pub(crate) async fn hints(node: &Node, deadline: Instant) -> Result<HintsResponse, Error> {
     let now = Instant::now();
@@ -66,6 +84,15 @@ async fn ask<T>(
     timeout: Duration,
     call: impl AsyncFn(AdminClient<Channel>) -> Result<Response<T>, Status>,
 ) -> Result<T, Error> {
+    ask_one(routes, timeout, call).await.map(|(_, answer)| answer)
+}
+
+/// Who answered, and what.
+async fn ask_one<T>(
+    routes: &Routes,
+    timeout: Duration,
+    call: impl AsyncFn(AdminClient<Channel>) -> Result<Response<T>, Status>,
+) -> Result<(String, T), Error> {
     let deadline = Instant::now() + timeout;
     let mut failures = Failures::default();
     let mut tour = routes.tour(Target::Anything);
@@ -81,7 +108,7 @@ async fn ask<T>(
             Err(error) => Err(error),
         };
         match told {
-            Ok(answer) => return Ok(answer),
+            Ok(answer) => return Ok((node.address().to_owned(), answer)),
             Err(error) => failures.add(error),
         }
     }
@@ -96,7 +123,7 @@ fn understand<T>(
 ) -> Result<T, Error> {
     match answer {
         Ok(Ok(answer)) => Ok(answer.into_inner()),
-        Ok(Err(status)) => Err(refused(node, status)),
+        Ok(Err(status)) => Err(refused(node.address(), status)),
         Err(_) => {
             node.avoid();
             let message = format!("no word from it within {wait:.1?}");
@@ -115,8 +142,8 @@ pub(crate) async fn connect(node: &Node, by: Instant) -> Result<AdminClient<Chan
     Ok(AdminClient::new(channel).max_decoding_message_size(64 * 1024 * 1024))
 }
 
-fn refused(node: &Node, status: Status) -> Error {
-    let endpoint = node.address().to_owned();
+fn refused(endpoint: &str, status: Status) -> Error {
+    let endpoint = endpoint.to_owned();
     let message = plain(status.message().to_owned());
     match status.code() {
         Code::InvalidArgument | Code::FailedPrecondition => Error::Invalid { endpoint, message },
@@ -128,6 +155,6 @@ fn refused(node: &Node, status: Status) -> Error {
             Error::Protocol { endpoint, message: "it knows no such call: is it a kvorum node?".into() }
         }
         // The connection broke, or something between here and there did.
-        _ => unreachable(node.address(), Failure::from(status)),
+        _ => unreachable(&endpoint, Failure::from(status)),
     }
 }

@@ -23,6 +23,7 @@ mod route;
 mod scan;
 mod session;
 mod table;
+mod watch;
 mod why;
 
 pub use answer::{Got, Replicas, Timestamp, Version, Written};
@@ -36,6 +37,7 @@ pub use keyspace::{Keyspace, KeyspaceAlteration, Keyspaces, NewKeyspace};
 pub use kvorum_quorum::Level;
 pub use options::{DeleteOptions, GetOptions, PutOptions, ScanOptions};
 pub use scan::{Cursor, Page, Row, Scan, UnknownCursor};
+pub use watch::{MemberEvent, StatusWatch, Watched};
 pub use why::{Why, WhyEntry, WhyReplica, WhyVersion};
 
 pub use kvorum_ring::Token;

@@ -1,6 +1,9 @@
 //! The control part of a node: who is in the cluster, which layout holds, how high the clock may go. It tells the
 //! shards by publishing views; it never touches a key.
 //!
+//! What is known of the members is `control/members.rs`, the making and fetching of layouts `control/layout.rs`, the
+//! keyspaces `control/catalog.rs`, whether this process may speak for its node `control/tenure.rs`.
+//!
 //! Until layout epochs are agreed upon, the founder computes one layout when the configured number of nodes is
 //! present; everybody learns it by asking a member whose gossiped epoch is higher, saves it, and only then uses it.
 
@@ -8,7 +11,11 @@ mod catalog;
 mod ceiling;
 mod clock;
 mod doubt;
+mod events;
 mod io;
+mod layout;
+mod members;
+mod meta;
 mod note;
 mod status;
 mod tenure;
@@ -19,24 +26,27 @@ use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use kvorum_gossip::{self as gossip, Gossip, Profile, State};
+use kvorum_gossip::{self as gossip, Gossip, Setup, State};
 use kvorum_ring::PartitionId;
 
 pub use catalog::{ChangeError, ChangeErrorKind, ChangeOutcome, Changed};
 pub use clock::Figures;
 pub use doubt::DoubtEnd;
+pub use events::{EVENT_KINDS, EventLog, MemberChange, MemberEvent};
 pub use io::{ControlConfig, ControlEffect, ControlInput, Founding, MemberMeta, SavedState};
+pub use members::STATES;
 pub use note::Note;
 pub use status::{MemberState, MemberStatus, Status};
 pub use tenure::Remembered;
 
 use crate::{
-    ActorId, Address, ClockFault, ClusterId, ControlBody, ControlMessage, HintQueue, Layout, LayoutMember, NodeId, Now,
-    PullProgress, Report, ShardIndex, StoreError, View, ViewMember,
+    ActorId, Address, ClockFault, ClusterId, ControlBody, ControlMessage, HintQueue, Layout, NodeId, Now, PullProgress,
+    Report, ShardIndex, StoreError, View, ViewMember,
 };
 use catalog::Keeper;
 use ceiling::Ceiling;
 use clock::PeerClocks;
+use members::Members;
 use tenure::Tenure;
 
 /// How long a member of the layout that was never heard of since the start is given the benefit of the doubt.
@@ -50,7 +60,9 @@ pub struct Control {
     me: NodeId,
     peer: Address,
     meta: MemberMeta,
-    gossip: Gossip<NodeId, Address, MemberMeta>,
+    gossip: Gossip<NodeId, Address>,
+    members: Members,
+    events: EventLog,
     cluster: Option<ClusterId>,
     layout: Option<Arc<Layout>>,
     keeper: Keeper,
@@ -95,12 +107,18 @@ pub struct Control {
     taken_over: bool,
     clock_refusals: u64,
     clock_drifts: u64,
+    /// How many messages of other clusters came.
+    foreign_messages: u64,
     /// How many entries of contexts were pruned since the start.
     pruned: u64,
 }
 
 impl Control {
     /// A control part; the first view and ceiling come out at once.
+    ///
+    /// # Panics
+    /// If the settings of gossip do not hold their limits, or the address of this node takes more than
+    /// [`MAX_ADDRESS_BYTES`](gossip::MAX_ADDRESS_BYTES): the shell sees to that.
     pub fn new(config: ControlConfig, now: Now, out: &mut impl Extend<ControlEffect>) -> Self {
         let ControlConfig {
             me,
@@ -126,10 +144,11 @@ impl Control {
             _ => 0,
         };
         let known: Vec<_> = saved.known.iter().map(|(id, address)| (*id, Address::clone(address))).collect();
-        let profile = Profile { address: Address::clone(&peer), meta: meta.clone() };
         // Refutations raise the incarnation within one boot; the next boot begins above them all.
         let incarnation = tenure::claim(boot, meta.actor);
-        let gossip = Gossip::new(gossip_config, me, incarnation, profile, seeds, known, seed, now.elapsed);
+        let setup = Setup { id: me, address: Address::clone(&peer), incarnation, seeds, known, random_seed: seed };
+        let gossip = Gossip::new(gossip_config, setup, now.elapsed)
+            .expect("the shell hands in settings and an address that gossip can work with");
         // The id of a cluster that is being founded may be new.
         let unsaved = saved.cluster.is_some() && saved.layout.is_none() && founding.is_some();
         let mut control = Self {
@@ -137,6 +156,8 @@ impl Control {
             peer,
             meta,
             gossip,
+            members: Members::default(),
+            events: EventLog::default(),
             cluster: saved.cluster,
             layout: saved.layout,
             keeper: Keeper::new(saved.catalog),
@@ -172,8 +193,10 @@ impl Control {
             taken_over: false,
             clock_refusals: 0,
             clock_drifts: 0,
+            foreign_messages: 0,
             pruned: 0,
         };
+        control.tell_meta();
         control.keep_layout_members();
         control.ask_what_is_remembered(out);
         control.settle(now, out);
@@ -202,7 +225,7 @@ impl Control {
             ControlInput::CeilingSaved(ceiling) => {
                 let durable = self.ceiling.saved(ceiling);
                 self.meta.ceiling = durable;
-                self.tell_profile();
+                self.tell_meta();
                 emit(out, ControlEffect::Ceiling(durable));
             }
             ControlInput::IdentitySaved(saved) => {
@@ -214,10 +237,9 @@ impl Control {
                 }
             }
             ControlInput::Reported(report) => self.reported(now, report, out),
-            ControlInput::StoreSize(bytes) => {
-                self.meta.bytes = bytes;
-                self.tell_profile();
-            }
+            ControlInput::StoreSize(bytes) => self.measured(bytes),
+            ControlInput::LaneUp(address) => self.lane(&address, true, out),
+            ControlInput::LaneDown(address) => self.lane(&address, false, out),
             ControlInput::ChangeCatalog { ticket, change, timeout } => {
                 self.change_catalog(now, ticket, change, timeout, out);
             }
@@ -249,8 +271,8 @@ impl Control {
     /// Whether this node can answer requests, if only by saying that the cluster is still being founded.
     #[must_use]
     pub fn is_serving(&self) -> bool {
-        let founder_waits = || self.gossip.members().any(|member| member.profile().meta.founding > 0);
-        let layout_exists = || self.gossip.members().any(|member| member.profile().meta.epoch > 0);
+        let founder_waits = || self.members().any(|(_, meta)| meta.founding > 0);
+        let layout_exists = || self.members().any(|(_, meta)| meta.epoch > 0);
         let being_founded = || self.cluster.is_some() && founder_waits() && !layout_exists();
         self.is_ready() || self.store_failed.is_none() && self.layout.is_none() && being_founded()
     }
@@ -276,15 +298,15 @@ impl Control {
 
     /// This node is going away for good: tells the others, so that it is not taken for failed.
     pub fn leave(&mut self, now: Now, out: &mut impl Extend<ControlEffect>) {
-        let mut effects = Vec::new();
-        self.gossip.handle(now.elapsed, gossip::Input::Leave, &mut effects);
-        self.carry_out(effects, out);
+        self.now = now;
+        self.gossips(gossip::Input::Leave, out);
     }
 
     fn message(&mut self, now: Now, message: ControlMessage, out: &mut impl Extend<ControlEffect>) {
         let ControlMessage { cluster, from, reply_to, clock_ms, body } = message;
         match (cluster, self.cluster) {
             (Some(theirs), Some(ours)) if theirs != ours => {
+                self.foreign_messages += 1;
                 if due(&mut self.last_foreigner, now.elapsed, PATIENCE) {
                     note(out, Note::ForeignCluster { address: reply_to, theirs });
                 }
@@ -305,11 +327,7 @@ impl Control {
             self.clocks.hear(from, clock_ms, now);
         }
         match body {
-            ControlBody::Gossip(message) => {
-                let mut effects = Vec::new();
-                self.gossip.handle(now.elapsed, gossip::Input::Message(message), &mut effects);
-                self.carry_out(effects, out);
-            }
+            ControlBody::Gossip(message) => self.gossips(gossip::Input::Message(message), out),
             ControlBody::FetchLayout { have } => {
                 if let Some(layout) = self.layout.as_ref().filter(|layout| layout.epoch() > have) {
                     let body = ControlBody::Layout(Arc::clone(layout));
@@ -340,48 +358,6 @@ impl Control {
         }
     }
 
-    fn carry_out(
-        &mut self,
-        effects: Vec<gossip::Effect<NodeId, Address, MemberMeta>>,
-        out: &mut impl Extend<ControlEffect>,
-    ) {
-        for effect in effects {
-            match effect {
-                gossip::Effect::Send { to, message } => self.send(to, ControlBody::Gossip(message), out),
-                gossip::Effect::Event(event) => self.event(event, out),
-            }
-        }
-    }
-
-    fn event(&mut self, event: gossip::Event<NodeId, Address, MemberMeta>, out: &mut impl Extend<ControlEffect>) {
-        self.view_is_stale = true;
-        match event {
-            gossip::Event::Joined { id } | gossip::Event::Restarted { id } => {
-                self.remember(id);
-                note(out, Note::MemberJoined { name: self.name_of(id), id });
-            }
-            gossip::Event::ProfileChanged { id } => self.remember(id),
-            gossip::Event::StateChanged { id, from, to } => {
-                note(out, Note::MemberChanged { name: self.name_of(id), from, to });
-            }
-            gossip::Event::Forgotten { id } => {
-                self.tenure.forget(id);
-                self.unsaved |= self.known.remove(&id).is_some();
-            }
-            gossip::Event::Refuted { .. } => note(out, Note::Refuted),
-            gossip::Event::Superseded { incarnation, profile } => self.superseded(self.now, incarnation, profile, out),
-        }
-    }
-
-    fn remember(&mut self, id: NodeId) {
-        if let Some(member) = self.gossip.member(&id).filter(|_| id != self.me) {
-            let address = Address::clone(&member.profile().address);
-            self.tenure.remember(id, member.profile(), self.now.elapsed);
-            let before = self.known.insert(id, Address::clone(&address));
-            self.unsaved |= before != Some(address);
-        }
-    }
-
     fn reported(&mut self, now: Now, report: Report, out: &mut impl Extend<ControlEffect>) {
         match report {
             Report::CeilingNeeded(needed) => {
@@ -407,10 +383,7 @@ impl Control {
             Report::Pull { shard, progress } => self.pulled(shard, progress, out),
             Report::Pruned { entries } => self.pruned = self.pruned.saturating_add(entries as u64),
             Report::PeerFailed(id) => {
-                let mut effects = Vec::new();
-                let evidence = gossip::Input::Evidence { id, evidence: gossip::Evidence::Failed };
-                self.gossip.handle(now.elapsed, evidence, &mut effects);
-                self.carry_out(effects, out);
+                self.gossips(gossip::Input::Evidence { id, evidence: gossip::Evidence::Failed }, out);
             }
             Report::StoreFailed(error) => {
                 self.store_failed = Some(error.clone());
@@ -422,27 +395,7 @@ impl Control {
     fn saved(&mut self, version: u64, out: &mut impl Extend<ControlEffect>) {
         self.saving = false;
         self.catalog_saved(version, out);
-        if self.adopting.as_ref().is_some_and(|(_, saving)| *saving <= version)
-            && let Some((layout, _)) = self.adopting.take()
-        {
-            let share = layout.share(self.me);
-            note(out, Note::LayoutAdopted { epoch: layout.epoch(), partitions: layout.partitions().count(), share });
-            self.meta.epoch = layout.epoch();
-            self.meta.founding = 0;
-            self.layout = Some(layout);
-            self.keep_layout_members();
-            self.tell_profile();
-        }
-    }
-
-    /// Begins to adopt a layout: it is saved first.
-    fn adopt(&mut self, layout: Arc<Layout>) {
-        let newest = self.adopting.as_ref().map_or(self.epoch(), |(layout, _)| layout.epoch());
-        if layout.epoch() > newest {
-            // The save that carries it is the next one to be asked for.
-            self.adopting = Some((layout, self.save_version + 1));
-            self.unsaved = true;
-        }
+        self.layout_saved(version, out);
     }
 
     /// What follows from the state as it now is: the founding layout, fetches, saves, the published view.
@@ -488,91 +441,22 @@ impl Control {
         }
     }
 
-    /// The members that may found the cluster: present, willing, one per name.
-    fn founders(&self) -> Vec<LayoutMember> {
-        let mut names = BTreeSet::from([Arc::clone(&self.meta.name)]);
-        let present =
-            self.gossip.members().filter(|member| member.state() == State::Up && member.profile().meta.weight > 0);
-        present
-            .filter(|member| *member.id() == self.me || names.insert(Arc::clone(&member.profile().meta.name)))
-            .map(|member| {
-                let MemberMeta { name, dc, rack, weight, .. } = member.profile().meta.clone();
-                LayoutMember { id: *member.id(), name, dc, rack, weight }
-            })
-            .collect()
-    }
-
-    fn found(&mut self, out: &mut impl Extend<ControlEffect>) {
-        let Some(founding) = self.founding.as_ref().filter(|_| self.layout.is_none() && self.adopting.is_none()) else {
-            return;
-        };
-        // A founder that has lost its memory must not found twice: somebody has the layout and will be asked for it.
-        let is_founded = self.gossip.members().any(|member| member.profile().meta.epoch > 0);
-        if is_founded || self.cluster.is_none() {
-            return;
-        }
-        let founders = self.founders();
-        if founders.len() < founding.nodes as usize {
-            return;
-        }
-        let layout = Layout::found(founding.partitions, &founding.replication, founders);
-        match layout.and_then(|layout| layout.with_pair_bytes(founding.pair_bytes)) {
-            Ok(layout) => {
-                let secret = founding.secret;
-                self.adopt(Arc::new(layout));
-                self.found_catalog(secret);
-            }
-            Err(error) => {
-                self.founding = None;
-                note(out, Note::BadLayout { error: error.to_string() });
-            }
-        }
-    }
-
-    fn fetch_layout(&mut self, now: Duration, out: &mut impl Extend<ControlEffect>) {
-        let have = self.adopting.as_ref().map_or(self.epoch(), |(layout, _)| layout.epoch());
-        let newer = || {
-            let up = self.gossip.members().filter(|member| member.state() == State::Up);
-            up.filter(|member| member.profile().meta.epoch > have)
-        };
-        // One after the other, for the first may be the one that cannot be reached from here.
-        let Some(turn) = self.fetches.checked_rem(newer().count()) else { return };
-        let to = newer().nth(turn).map(|member| Address::clone(&member.profile().address));
-        if let Some(to) = to.filter(|_| self.cluster.is_some())
-            && due(&mut self.last_fetch, now, PATIENCE)
-        {
-            self.fetches = self.fetches.wrapping_add(1);
-            self.send(to, ControlBody::FetchLayout { have }, out);
-        }
-    }
-
     fn complain_of_taken_name(&mut self, now: Duration, out: &mut impl Extend<ControlEffect>) {
         let mine = self.layout.as_ref().is_some_and(|layout| layout.index_of(self.me).is_some());
-        let taken = self.gossip.members().find(|member| {
+        let taken = self.members().find(|(member, meta)| {
             let down = matches!(member.state(), State::Down | State::Left);
-            *member.id() != self.me && !down && member.profile().meta.name == self.meta.name
+            *member.id() != self.me && !down && meta.name == self.meta.name
         });
-        if let Some(other) = taken.filter(|_| !mine) {
+        if let Some((other, _)) = taken.filter(|_| !mine) {
             let complaint = Note::NameTaken {
                 name: self.meta.name.to_string(),
                 by: *other.id(),
-                address: Address::clone(&other.profile().address),
+                address: Address::clone(other.address()),
             };
             if due(&mut self.last_name_taken, now, 5 * PATIENCE) {
                 note(out, complaint);
             }
         }
-    }
-
-    fn keep_layout_members(&mut self) {
-        if let Some(layout) = &self.layout {
-            self.gossip.keep(layout.members().iter().map(|member| member.id).collect());
-        }
-    }
-
-    fn tell_profile(&mut self) {
-        self.view_is_stale = true;
-        self.gossip.set_profile(Profile { address: Address::clone(&self.peer), meta: self.meta.clone() });
     }
 
     /// A member of the layout that was not heard of since the start: where it was last reached, and how it is taken
@@ -590,7 +474,7 @@ impl Control {
 
     fn view(&self, now: Duration) -> View {
         let mut members: BTreeMap<NodeId, ViewMember> =
-            self.gossip.members().map(|member| (*member.id(), view_member(member))).collect();
+            self.members().map(|(member, meta)| (*member.id(), members::view_member(member, meta))).collect();
         for (id, (peer, client)) in self.tenure.held() {
             if let Some(member) = members.get_mut(&id) {
                 (member.peer, member.client) = (Address::clone(peer), Address::clone(client));
@@ -611,7 +495,7 @@ impl Control {
                 }
             });
         }
-        let waiting_for = self.gossip.members().map(|member| member.profile().meta.founding).find(|nodes| *nodes > 0);
+        let waiting_for = self.members().map(|(_, meta)| meta.founding).find(|nodes| *nodes > 0);
         let waiting_for =
             waiting_for.map(|nodes| (self.founders().len(), nodes as usize)).filter(|_| self.layout.is_none());
         View::new(
@@ -626,10 +510,6 @@ impl Control {
         .with_fitness(self.fitness())
     }
 
-    fn name_of(&self, id: NodeId) -> String {
-        self.gossip.member(&id).map_or_else(|| id.to_string(), |member| member.profile().meta.name.to_string())
-    }
-
     fn send(&self, to: Address, body: ControlBody, out: &mut impl Extend<ControlEffect>) {
         if self.tenure.is_twin() {
             return;
@@ -637,20 +517,6 @@ impl Control {
         let (reply_to, clock_ms) = (Address::clone(&self.peer), self.now.unix_ms);
         let message = ControlMessage { cluster: self.cluster, from: self.me, reply_to, clock_ms, body };
         emit(out, ControlEffect::Send { to, message });
-    }
-}
-
-fn view_member(member: &gossip::Member<NodeId, Address, MemberMeta>) -> ViewMember {
-    let Profile { address, meta } = member.profile();
-    ViewMember {
-        name: Arc::clone(&meta.name),
-        peer: Address::clone(address),
-        client: Address::clone(&meta.client),
-        actor: meta.actor,
-        dc: Arc::clone(&meta.dc),
-        state: member.state(),
-        catalog: meta.catalog,
-        in_doubt: meta.in_doubt.is_some(),
     }
 }
 

@@ -42,6 +42,21 @@ impl kvorum_ring::NodeKey for NodeId {
     }
 }
 
+/// Eight bytes, the same for equal ids: gossip orders watchers by them.
+impl kvorum_gossip::Codec for NodeId {
+    fn encode(&self, out: &mut Vec<u8>) {
+        self.0.to_be_bytes().encode(out);
+    }
+
+    fn encoded_len(&self) -> usize {
+        size_of::<u64>()
+    }
+
+    fn decode(reader: &mut kvorum_gossip::Reader<'_>) -> Result<Self, kvorum_gossip::DecodeError> {
+        <[u8; 8]>::decode(reader).map(|bytes| Self(u64::from_be_bytes(bytes)))
+    }
+}
+
 /// A keyspace, never reused after it is dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct KeyspaceId(pub u32);

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use crate::control::ChangeOutcome;
 use crate::control::Remembered;
 use crate::{
-    ActorId, Address, Catalog, CatalogChange, ClusterId, Failure, KeyRange, Layout, MemberMeta, NodeId, Op, PeerShard,
-    Record, Request, Response, StoredKey,
+    ActorId, Address, Catalog, CatalogChange, ClusterId, Failure, KeyRange, Layout, NodeId, Op, PeerShard, Record,
+    Request, Response, StoredKey,
 };
 
 /// A message between data shards. `op` names the sender's operation; the answer repeats it.
@@ -257,7 +257,7 @@ pub struct ControlMessage {
 #[derive(Clone, Debug, PartialEq)]
 pub enum ControlBody {
     /// Membership.
-    Gossip(gossip::Message<NodeId, Address, MemberMeta>),
+    Gossip(gossip::Message<NodeId, Address>),
     /// Send me your layout if its epoch exceeds mine.
     FetchLayout {
         /// Mine; 0 for none.

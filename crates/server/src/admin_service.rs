@@ -6,12 +6,15 @@ use kvorum_node::{Layout, View};
 use kvorum_ring::Token;
 use kvorum_wire::v1;
 use tokio::sync::{mpsc, oneshot, watch};
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use crate::clock::Clock;
 use crate::control_loop::{ControlEvent, Snapshot};
+use crate::watch_status;
 use crate::why::why;
 
+#[derive(Clone)]
 pub(crate) struct AdminService {
     pub(crate) name: String,
     pub(crate) control: mpsc::Sender<ControlEvent>,
@@ -19,15 +22,54 @@ pub(crate) struct AdminService {
     pub(crate) clock: Clock,
     /// What an operator should know of this node itself.
     pub(crate) warnings: Vec<String>,
+    /// The number of the last event of a member.
+    pub(crate) last_event: watch::Receiver<u64>,
+    pub(crate) stopped: watch::Receiver<bool>,
 }
 
 impl AdminService {
     /// Asks the control part.
-    async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> ControlEvent) -> Result<T, Status> {
+    pub(crate) async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> ControlEvent) -> Result<T, Status> {
         let (reply, answer) = oneshot::channel();
         let stopping = || Status::unavailable("rejected: the node is stopping");
         self.control.send(question(reply)).await.map_err(|_| stopping())?;
         answer.await.map_err(|_| stopping())
+    }
+
+    /// The cluster as this node sees it, and the number of the last event that this is the outcome of.
+    pub(crate) async fn told_status(&self) -> Result<(v1::StatusResponse, u64), Status> {
+        let status = self.ask(ControlEvent::Status).await?;
+        let members = status.members.into_iter().map(|member| v1::Member {
+            name: member.name,
+            id: member.id.to_string(),
+            client: member.client.to_string(),
+            peer: member.peer.to_string(),
+            dc: member.dc,
+            rack: member.rack,
+            weight: member.weight,
+            state: member.state.to_string(),
+            partitions: u32::try_from(member.partitions).unwrap_or(u32::MAX),
+            bytes: member.bytes,
+            heartbeat_age_ms: member.heartbeat_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
+            in_doubt: member.in_doubt,
+            pulled: member.pulled,
+            to_pull: member.to_pull,
+        });
+        // Once: who holds one look at it and waits for another may wait for a writer that waits for the first.
+        let Snapshot { view, ready, .. } = self.snapshot.borrow().clone();
+        let told = v1::StatusResponse {
+            cluster: status.cluster.map(|cluster| cluster.to_string()).unwrap_or_default(),
+            epoch: status.epoch,
+            phase: status.phase.to_string(),
+            partitions: status.partitions,
+            members: members.collect(),
+            warnings: status.warnings.into_iter().chain(self.warnings.iter().cloned()).collect(),
+            answered_by: self.name.clone(),
+            pair_bytes: view.layout.as_ref().map_or(0, |layout| layout.pair_bytes()),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            ready,
+        };
+        Ok((told, status.last_event))
     }
 }
 
@@ -53,38 +95,17 @@ fn place(layout: &Layout, key: &[u8]) -> v1::KeyPlace {
 
 #[tonic::async_trait]
 impl v1::admin_server::Admin for AdminService {
+    type WatchStatusStream = ReceiverStream<Result<v1::WatchStatusResponse, Status>>;
+
     async fn status(&self, _: Request<v1::StatusRequest>) -> Result<Response<v1::StatusResponse>, Status> {
-        let status = self.ask(ControlEvent::Status).await?;
-        let members = status.members.into_iter().map(|member| v1::Member {
-            name: member.name,
-            id: member.id.to_string(),
-            client: member.client.to_string(),
-            peer: member.peer.to_string(),
-            dc: member.dc,
-            rack: member.rack,
-            weight: member.weight,
-            state: member.state.to_string(),
-            partitions: u32::try_from(member.partitions).unwrap_or(u32::MAX),
-            bytes: member.bytes,
-            heartbeat_age_ms: member.heartbeat_age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX)),
-            in_doubt: member.in_doubt,
-            pulled: member.pulled,
-            to_pull: member.to_pull,
-        });
-        // Once: who holds one look at it and waits for another may wait for a writer that waits for the first.
-        let Snapshot { view, ready, .. } = self.snapshot.borrow().clone();
-        Ok(Response::new(v1::StatusResponse {
-            cluster: status.cluster.map(|cluster| cluster.to_string()).unwrap_or_default(),
-            epoch: status.epoch,
-            phase: status.phase.to_string(),
-            partitions: status.partitions,
-            members: members.collect(),
-            warnings: status.warnings.into_iter().chain(self.warnings.iter().cloned()).collect(),
-            answered_by: self.name.clone(),
-            pair_bytes: view.layout.as_ref().map_or(0, |layout| layout.pair_bytes()),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            ready,
-        }))
+        Ok(Response::new(self.told_status().await?.0))
+    }
+
+    async fn watch_status(
+        &self,
+        _: Request<v1::WatchStatusRequest>,
+    ) -> Result<Response<Self::WatchStatusStream>, Status> {
+        Ok(Response::new(watch_status::start(self.clone())))
     }
 
     async fn hints(&self, _: Request<v1::HintsRequest>) -> Result<Response<v1::HintsResponse>, Status> {

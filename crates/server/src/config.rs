@@ -27,6 +27,8 @@ pub struct Config {
     pub advertise: Option<String>,
     /// The address other nodes should use; the one it listens on when none is given.
     pub peer_advertise: Option<String>,
+    /// Holds the key that all members share; without one nothing between nodes is authenticated.
+    pub cluster_key_file: Option<PathBuf>,
     /// Peer addresses of some members. An empty node without seeds founds a cluster.
     pub seeds: Vec<String>,
     /// Its data centre.

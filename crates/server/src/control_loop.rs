@@ -1,21 +1,13 @@
 //! The control thread's loop: the whole shell of a node's control part. Gossip, layout and the clock's ceiling live on
 //! a runtime of their own, so that a busy shard never makes a node look dead.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kvorum_gossip::State;
-use kvorum_node::control::{ChangeOutcome, DoubtEnd, Figures, Note, Status};
-use kvorum_node::{
-    Address, CatalogChange, Control, ControlEffect, ControlInput, ControlMessage, HintQueue, Input, NodeId, ShardIndex,
-    View,
-};
-use kvorum_wire::v1;
+use kvorum_node::control::{ChangeOutcome, DoubtEnd, Figures, MemberEvent, Note, Status};
+use kvorum_node::{CatalogChange, Control, ControlEffect, ControlInput, HintQueue, Input, NodeId, View};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::task::JoinHandle;
-use tonic::Request;
-use tonic::metadata::MetadataMap;
 
 use crate::clock::Clock;
 use crate::data_dir::{DataDir, DataDirError};
@@ -23,14 +15,10 @@ use crate::dropped_data::DroppedData;
 use crate::engine::Engine;
 use crate::keyspaces::Changes;
 use crate::mailbox::{Mail, Mailbox};
-use crate::outbox::Outbox;
-use crate::peer::control_codec;
-use crate::peer::lane::{Backoff, connect, peer_metadata};
+use crate::peer::control_lane::Lanes;
+use crate::peer::seal::Seal;
+use crate::peer::traffic::Traffic;
 
-/// What may wait for one address on its control lane, in bytes.
-const CONTROL_LIMIT: usize = 4 << 20;
-/// A control connection that has had nothing to say for so long is closed.
-const IDLE: Duration = Duration::from_secs(60);
 const STORE_SIZE_INTERVAL: Duration = Duration::from_secs(2);
 /// Saving is tried many times a second; that it fails is said this often.
 const SAVE_FAILURE_INTERVAL: Duration = Duration::from_secs(10);
@@ -41,6 +29,11 @@ pub(crate) enum ControlEvent {
     Input(ControlInput),
     /// An operator asks for the status.
     Status(oneshot::Sender<Status>),
+    /// An operator asks what has become of the members after the event with this number.
+    Events {
+        after: u64,
+        reply: oneshot::Sender<Result<Vec<MemberEvent>, u64>>,
+    },
     /// An operator asks what is kept for others.
     Hints(oneshot::Sender<Vec<HintQueue>>),
     /// An operator asks for a change of the keyspaces.
@@ -72,6 +65,10 @@ pub(crate) struct ControlLoop {
     /// To itself: completed saves.
     pub(crate) own: mpsc::Sender<ControlEvent>,
     pub(crate) snapshot: watch::Sender<Snapshot>,
+    /// The number of the last event of a member.
+    pub(crate) last_event: watch::Sender<u64>,
+    pub(crate) seal: Seal,
+    pub(crate) traffic: Arc<Traffic>,
     pub(crate) took_over: watch::Sender<bool>,
     pub(crate) changes: Changes,
     pub(crate) dropped_data: DroppedData,
@@ -82,7 +79,7 @@ pub(crate) struct ControlLoop {
 impl ControlLoop {
     /// Runs until every sender of events is gone, which is when the node has stopped.
     pub(crate) async fn run(mut self, mut control: Control, first: Vec<ControlEffect>) {
-        let mut lanes = Lanes::default();
+        let mut lanes = Lanes::new(self.me, self.own.clone(), self.seal.clone(), Arc::clone(&self.traffic));
         self.perform(first, &mut lanes);
         self.tell(&control);
         let mut store_size = tokio::time::interval(STORE_SIZE_INTERVAL);
@@ -97,6 +94,7 @@ impl ControlLoop {
                         control.handle(self.clock.now(), input, &mut effects);
                     }
                     Some(ControlEvent::Hints(reply)) => drop(reply.send(control.hints().0)),
+                    Some(ControlEvent::Events { after, reply }) => drop(reply.send(control.events().after(after))),
                     Some(ControlEvent::Status(reply)) => drop(reply.send(control.status(self.clock.now().elapsed))),
                     None => return,
                 },
@@ -113,7 +111,7 @@ impl ControlLoop {
     fn perform(&mut self, effects: Vec<ControlEffect>, lanes: &mut Lanes) {
         for effect in effects {
             match effect {
-                ControlEffect::Send { to, message } => lanes.send(self.me, &to, message),
+                ControlEffect::Send { to, message } => lanes.send(&to, message),
                 ControlEffect::Save { version, state } => {
                     let data_dir = Arc::clone(&self.data_dir);
                     self.save(Some(version), move || {
@@ -209,87 +207,8 @@ impl ControlLoop {
             snapshot.figures = control.figures();
             changed
         });
-    }
-}
-
-/// The control lanes, by address: a seed's id is not known before it answers.
-#[derive(Default)]
-struct Lanes {
-    lanes: BTreeMap<Address, ControlLane>,
-}
-
-struct ControlLane {
-    outbox: Arc<Outbox<v1::ControlFrame>>,
-    task: JoinHandle<()>,
-}
-
-impl Lanes {
-    fn send(&mut self, me: NodeId, to: &Address, message: ControlMessage) {
-        let metadata = peer_metadata(message.cluster, me, ShardIndex::default());
-        let lane = self.lanes.entry(Arc::clone(to)).and_modify(|lane| {
-            if lane.task.is_finished() {
-                *lane = ControlLane::start(to, metadata.clone());
-            }
-        });
-        let lane = lane.or_insert_with(|| ControlLane::start(to, metadata));
-        let frame = control_codec::control_frame(message);
-        let weight = prost::Message::encoded_len(&frame);
-        // What finds no room, or no connection, is lost: gossip says it again.
-        drop(lane.outbox.push([(weight, frame)]));
-        self.lanes.retain(|address, lane| address == to || !lane.task.is_finished());
-    }
-}
-
-impl ControlLane {
-    fn start(to: &Address, metadata: MetadataMap) -> Self {
-        let outbox = Outbox::new(CONTROL_LIMIT);
-        let task = tokio::spawn(keep_connected(Arc::clone(to), metadata, Arc::clone(&outbox)));
-        Self { outbox, task }
-    }
-}
-
-impl Drop for ControlLane {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-/// Keeps a control lane connected for as long as there is something to say to the address. Unlike a data lane it
-/// holds what waits while it connects: the first word to a seed should not be lost.
-async fn keep_connected(address: Address, metadata: MetadataMap, outbox: Arc<Outbox<v1::ControlFrame>>) {
-    let mut backoff = Backoff::new();
-    let mut last_used = tokio::time::Instant::now();
-    loop {
-        match connect(&address).await {
-            Ok(mut client) => {
-                outbox.open();
-                let mut request = Request::new(outbox.stream(|frames| v1::ControlFrames { frames }));
-                *request.metadata_mut() = metadata.clone();
-                let ended = match client.control(request).await {
-                    Ok(response) => {
-                        backoff.reset();
-                        last_used = tokio::time::Instant::now();
-                        let mut nothing = response.into_inner();
-                        loop {
-                            match nothing.message().await {
-                                Ok(Some(_)) => {}
-                                Ok(None) => break Ok(()),
-                                Err(status) => break Err(status),
-                            }
-                        }
-                    }
-                    Err(status) => Err(status),
-                };
-                tracing::debug!(peer = %address, ?ended, "the control lane ended");
-            }
-            Err(error) => tracing::debug!(peer = %address, error, "cannot connect"),
-        }
-        drop(outbox.close());
-        if last_used.elapsed() > IDLE {
-            return;
-        }
-        backoff.wait().await;
-        outbox.open();
+        let last = control.events().last();
+        self.last_event.send_if_modified(|told| std::mem::replace(told, last) != last);
     }
 }
 
@@ -325,7 +244,7 @@ fn log(note: &Note) {
         Note::NameTaken { name, by, address } => {
             tracing::error!(name, %by, %address, "another member has this node's name and is not down; give this node another --name");
         }
-        Note::Refuted => tracing::info!("this node was suspected by others, and has contradicted"),
+        Note::Refuted => tracing::info!("this node was taken for dead by others, and has contradicted"),
         Note::Contested { address } => {
             tracing::error!(%address, "a process that was started later speaks with this node's identity, or did; it was contradicted: is a copy of this node's data directory in use?");
         }

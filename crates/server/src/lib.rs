@@ -11,6 +11,7 @@ mod accept;
 mod admin_service;
 mod client_codec;
 mod clock;
+pub mod cluster_key;
 pub mod config;
 mod control_loop;
 pub mod data_dir;
@@ -29,6 +30,7 @@ mod peer;
 mod server;
 mod session;
 mod shard_loop;
+mod watch_status;
 mod why;
 
 pub use config::Config;

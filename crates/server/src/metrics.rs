@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use kvorum_node::control::Figures;
+use kvorum_node::control::{EVENT_KINDS, Figures, STATES};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use crate::control_loop::Snapshot;
 use crate::engine::{Engine, Figure, FigureKind, Number, Unit as FigureUnit};
 use crate::memory::Shares;
+use crate::peer::traffic::Traffic;
 
 /// What the answer is.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -32,6 +33,7 @@ pub(crate) struct Sources {
     pub(crate) store_failed: Arc<AtomicBool>,
     pub(crate) memory: Shares,
     pub(crate) snapshot: watch::Receiver<Snapshot>,
+    pub(crate) traffic: Arc<Traffic>,
 }
 
 impl Metrics {
@@ -68,6 +70,7 @@ impl Sources {
             figures
                 .push(Figure::gauge("kvorum_memory_resident", "Memory of this process", bytes).of(FigureUnit::Bytes));
         }
+        let told = self.snapshot.borrow().figures;
         let Figures {
             clock_refusals,
             clock_drifts,
@@ -79,7 +82,8 @@ impl Sources {
             hint_bytes,
             owed_hints,
             dropped_hints,
-        } = self.snapshot.borrow().figures;
+            ..
+        } = told;
         figures.extend([
             Figure::counter(
                 "kvorum_clock_refusals",
@@ -116,6 +120,7 @@ impl Sources {
                 dropped_hints,
             ),
         ]);
+        figures.extend(self.membership(&told));
         if let Some(offset_ms) = clock_offset_ms {
             figures.push(
                 Figure::gauge(
@@ -128,6 +133,35 @@ impl Sources {
         }
         figures.extend(self.engine.figures());
         figures
+    }
+}
+
+impl Sources {
+    /// Who is there, what became of them, and what that costs.
+    fn membership(&self, figures: &Figures) -> Vec<Figure> {
+        let Traffic { sent, received, .. } = &*self.traffic;
+        let members = STATES.iter().zip(figures.members).map(|(state, count)| (state.to_string(), count));
+        let events = EVENT_KINDS.iter().zip(figures.events).map(|(kind, count)| ((*kind).to_owned(), count));
+        let refused = self.traffic.refused().chain([("other_cluster", figures.foreign_messages)]);
+        let refused = refused.map(|(reason, count)| (reason.to_owned(), count));
+        let ways = |sent, received| [("sent".to_owned(), sent), ("received".to_owned(), received)];
+        vec![
+            Figure::gauge("kvorum_members", "Members as this node sees them, itself included", 0).by("state", members),
+            Figure::counter("kvorum_member_events", "What has become of members, as this node saw it", 0)
+                .by("kind", events),
+            Figure::gauge(
+                "kvorum_isolated",
+                "Whether this node hears nobody, and takes all others for unreachable",
+                figures.isolated.into(),
+            ),
+            Figure::counter("kvorum_gossip_messages", "Messages of gossip", 0)
+                .by("way", ways(sent.messages(), received.messages())),
+            Figure::counter("kvorum_gossip", "Size of the messages of gossip with their seals", 0)
+                .of(FigureUnit::Bytes)
+                .by("way", ways(sent.bytes(), received.bytes())),
+            Figure::counter("kvorum_peer_refusals", "What was not listened to on the peer port", 0)
+                .by("reason", refused),
+        ]
     }
 }
 

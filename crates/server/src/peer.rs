@@ -3,5 +3,8 @@
 pub(crate) mod catalog_codec;
 pub(crate) mod codec;
 pub(crate) mod control_codec;
+pub(crate) mod control_lane;
 pub(crate) mod inbound;
 pub(crate) mod lane;
+pub(crate) mod seal;
+pub(crate) mod traffic;

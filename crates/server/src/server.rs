@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use kvorum_gossip as gossip;
+use kvorum_gossip::MAX_ADDRESS_BYTES;
 use kvorum_node::control::{Figures, Founding, SavedState};
 use kvorum_node::{
     ActorId, ClusterId, Control, ControlConfig, HintsConfig, Input, Limits, MAX_DRIFT, MemberMeta, NodeId, Secret,
@@ -26,6 +26,7 @@ use v1::peer_server::PeerServer;
 use crate::accept::{Accepted, Connection, accept};
 use crate::admin_service::AdminService;
 use crate::clock::Clock;
+use crate::cluster_key::{ClusterKey, ClusterKeyError};
 use crate::config::{Config, default_hints};
 use crate::control_loop::{ControlEvent, ControlLoop, Snapshot};
 use crate::data_dir::{DataDir, DataDirError, FoundingIdentity, Identity};
@@ -38,8 +39,11 @@ use crate::kv_service::KvService;
 use crate::mailbox::{Mail, Mailbox};
 use crate::memory::Shares;
 use crate::metrics::{Metrics, Sources};
+use crate::peer::control_codec::gossip_config;
 use crate::peer::inbound::PeerService;
 use crate::peer::lane::MAX_MESSAGE;
+use crate::peer::seal::Seal;
+use crate::peer::traffic::Traffic;
 use crate::shard_loop::{self, Shared};
 
 /// How long a read waits for the replicas it asked before it asks one more.
@@ -66,6 +70,17 @@ pub enum ServerError {
     /// The data directory cannot be used.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
+    /// The cluster key cannot be used.
+    #[error(transparent)]
+    ClusterKey(#[from] ClusterKeyError),
+    /// Other nodes cannot be told so long an address.
+    #[error(
+        "the address for other nodes, {address}, is longer than {MAX_ADDRESS_BYTES} bytes: set a shorter --peer-advertise"
+    )]
+    AddressTooLong {
+        /// The address.
+        address: String,
+    },
     /// A port cannot be opened.
     /// The cause follows as its source.
     #[error("cannot listen on {address} (--{flag}; is another process using it? choose another address)")]
@@ -193,13 +208,21 @@ async fn serve(
     let (peer_listener, peer) = bind(config.peer_listen, "peer-listen").await?;
     let (http_listener, http) = bind(config.http_listen, "http-listen").await?;
 
+    let (cluster_key, key_warning) = config.cluster_key_file.as_deref().map(ClusterKey::read).transpose()?.unzip();
+    let seal = Seal::new(cluster_key.as_ref());
+    let address = config.peer_advertise.clone().unwrap_or_else(|| peer.to_string());
+    if address.len() > MAX_ADDRESS_BYTES {
+        return Err(ServerError::AddressTooLong { address });
+    }
+    let traffic = Arc::new(Traffic::default());
+
     let mut saved = data_dir.state()?;
     let identity = take_identity(&data_dir, config, saved.layout.is_some())?;
     let (me, clock) = (identity.node(), Clock::start());
     let actor = ActorId(random()?);
     let founding = founding(&data_dir, &identity, &mut saved)?;
     let clock_floor = data_dir.ceiling()?;
-    let warnings = warnings(config);
+    let warnings: Vec<String> = warnings(config).into_iter().chain(key_warning.flatten()).collect();
     for warning in &warnings {
         tracing::warn!("{warning}");
     }
@@ -224,7 +247,8 @@ async fn serve(
         me,
         boot: identity.boot,
         shards: config.shards,
-        peer: config.peer_advertise.clone().unwrap_or_else(|| peer.to_string()).into(),
+        gossip: gossip_config(address.len()),
+        peer: address.into(),
         meta: MemberMeta {
             name: config.name.as_str().into(),
             client: config.advertise.clone().unwrap_or_else(|| client.to_string()).into(),
@@ -248,7 +272,6 @@ async fn serve(
         saved,
         clock_floor,
         founding,
-        gossip: gossip::Config::default(),
         seed: random()?,
     };
     let mut first_effects = Vec::new();
@@ -259,6 +282,7 @@ async fn serve(
         Snapshot { view: Arc::clone(&unpublished), serving: false, ready: false, figures: Figures::default() };
     let (snapshot, mut snapshots) = watch::channel(first_snapshot);
     let (taking_over, mut took_over) = watch::channel(false);
+    let (last_event, events_told) = watch::channel(0);
     let control_loop = ControlLoop {
         me,
         clock,
@@ -268,6 +292,9 @@ async fn serve(
         events: control_events,
         own: events.clone(),
         snapshot,
+        last_event,
+        seal: seal.clone(),
+        traffic: Arc::clone(&traffic),
         took_over: taking_over,
         changes: Changes::new(random()?),
         dropped_data: DroppedData::new(Arc::clone(&engine)),
@@ -281,6 +308,7 @@ async fn serve(
         disks: Arc::new(disks),
         mailboxes: Arc::clone(&mailboxes),
         control: events.clone(),
+        seal: seal.clone(),
     };
     let (stopping, stopped) = watch::channel(false);
     let services = Services {
@@ -290,6 +318,9 @@ async fn serve(
         snapshot: snapshots.clone(),
         clock,
         warnings,
+        last_event: events_told,
+        seal,
+        traffic: Arc::clone(&traffic),
         stopped: stopped.clone(),
     };
     let parts = config.shards.max(1) as u64;
@@ -333,6 +364,7 @@ async fn serve(
         store_failed,
         memory,
         snapshot: snapshots.clone(),
+        traffic,
     });
     let http_router = crate::http::router(snapshots.clone(), stopped.clone(), Arc::new(metrics));
     let http_listener = crate::http::Bounded::new(http_listener);
@@ -477,6 +509,9 @@ struct Services {
     snapshot: watch::Receiver<Snapshot>,
     clock: Clock,
     warnings: Vec<String>,
+    last_event: watch::Receiver<u64>,
+    seal: Seal,
+    traffic: Arc<Traffic>,
     stopped: watch::Receiver<bool>,
 }
 
@@ -511,14 +546,23 @@ type Connections = mpsc::Receiver<Accepted>;
 
 /// Serves the connections of one shard thread until the node stops and what was under way is done.
 async fn run_services(services: Services, clients: Connections, peers: Connections) {
-    let Services { name, process, control, mut snapshot, clock, warnings, mut stopped } = services;
+    let Services { name, process, control, mut snapshot, clock, warnings, last_event, seal, traffic, mut stopped } =
+        services;
     let (health, health_service) = tonic_health::server::health_reporter();
     let reflection = tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(kvorum_wire::DESCRIPTORS)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         .build_v1()
         .expect("the descriptors were compiled with this crate");
-    let admin = AdminService { name, control: control.clone(), snapshot: snapshot.clone(), clock, warnings };
+    let admin = AdminService {
+        name,
+        control: control.clone(),
+        snapshot: snapshot.clone(),
+        clock,
+        warnings,
+        last_event,
+        stopped: stopped.clone(),
+    };
     let kv = KvServer::new(KvService::new(process))
         .max_decoding_message_size(MAX_CLIENT_MESSAGE)
         .max_encoding_message_size(MAX_CLIENT_ANSWER);
@@ -528,7 +572,7 @@ async fn run_services(services: Services, clients: Connections, peers: Connectio
         .add_service(health_service)
         .add_service(reflection)
         .serve_with_incoming_shutdown(incoming(clients), until(stopped.clone()));
-    let peer_service = PeerService { control, snapshot: snapshot.clone() };
+    let peer_service = PeerService { control, snapshot: snapshot.clone(), seal, traffic };
     let peer_service =
         PeerServer::new(peer_service).max_decoding_message_size(MAX_MESSAGE).max_encoding_message_size(MAX_MESSAGE);
     let peer_server = builder().add_service(peer_service).serve_with_incoming(incoming(peers));

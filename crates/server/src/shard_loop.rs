@@ -29,6 +29,7 @@ use crate::mailbox::{Mail, Mailbox};
 use crate::outbox::{MESSAGE_BYTES, Outbox};
 use crate::peer::codec::{self, Unpacked};
 use crate::peer::lane::{PeerLanes, peer_metadata};
+use crate::peer::seal::Seal;
 
 thread_local! {
     static CURRENT: RefCell<Option<ShardLoop>> = const { RefCell::new(None) };
@@ -44,6 +45,7 @@ pub(crate) struct Shared {
     /// Of every shard, by its number.
     pub(crate) mailboxes: Arc<[Arc<Mailbox>]>,
     pub(crate) control: mpsc::Sender<ControlEvent>,
+    pub(crate) seal: Seal,
 }
 
 pub(crate) struct ShardLoop {
@@ -388,7 +390,7 @@ impl ShardLoop {
         let Some(cluster) = view.cluster else { return };
         for (id, member) in &view.members {
             if *id != self.shared.me && !member.peer.is_empty() && !self.peers.contains_key(id) {
-                let metadata = peer_metadata(Some(cluster), self.shared.me, self.index);
+                let metadata = peer_metadata(&self.shared.seal, Some(cluster), self.shared.me, self.index);
                 let lanes = PeerLanes::start(*id, Arc::clone(&member.peer), metadata);
                 self.peers.insert(*id, Peer { lanes, requests: Vec::new(), bulk: Vec::new() });
             }

@@ -4,7 +4,9 @@
 use core::time::Duration;
 use std::collections::VecDeque;
 
-use kvorum_node::{ActorId, Address, ClientRef, ControlMessage, EpochPhase, Message, NodeId, PeerShard, Response};
+use kvorum_node::{
+    ActorId, Address, ClientRef, ControlBody, ControlMessage, EpochPhase, Message, NodeId, PeerShard, Response,
+};
 
 use crate::clock::WallClock;
 use crate::config::SimConfig;
@@ -266,7 +268,7 @@ impl Environment {
         let Some(to) = self.hosts.iter().position(|host| host.address == *to) else { return };
         let way = self.way(from, to);
         let fate = self.network.fate(from, to, true);
-        self.carry_out(fate, || Event::Control { way, message: message.clone() });
+        self.carry_out(fate, || Event::Control { way, message: as_bytes_and_back(message) });
     }
 
     fn carry_out(&mut self, fate: Fate, event: impl Fn() -> Event) -> bool {
@@ -309,4 +311,18 @@ impl Environment {
             self.after(delay, Event::Response { to, response });
         }
     }
+}
+
+/// What arrives: gossip goes as bytes, as between real nodes.
+fn as_bytes_and_back(message: &ControlMessage) -> ControlMessage {
+    let mut arrives = message.clone();
+    if let ControlBody::Gossip(gossip) = &mut arrives.body {
+        let mut bytes = Vec::with_capacity(gossip.encoded_len());
+        gossip.encode(&mut bytes);
+        assert!(bytes.len() <= kvorum_gossip::Config::default().message_bytes, "a message of {} bytes", bytes.len());
+        let read = kvorum_gossip::Message::decode(&bytes).expect("what gossip writes it reads");
+        assert_eq!(read, *gossip, "and understands as it was meant");
+        *gossip = read;
+    }
+    arrives
 }

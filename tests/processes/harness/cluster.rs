@@ -56,6 +56,25 @@ impl Cluster {
         cluster
     }
 
+    /// Starts nodes that found a cluster together, all at the same time, and does not wait for it to be complete.
+    pub(crate) fn at_once(nodes: usize, flags: &[&str]) -> Self {
+        let count = nodes.to_string();
+        let mut cluster = Self { nodes: Vec::new(), directory: tempfile::tempdir().unwrap(), network: None };
+        let mut seed = None;
+        for number in 1..=nodes {
+            let role = seed.as_ref().map_or(["--initial-nodes", &count], |seed: &String| ["--seeds", seed]);
+            let (directory, name) = (cluster.directory.path(), format!("n{number}"));
+            let mut node = Node::unready(directory, &name, &[&role[..], flags].concat());
+            node.launch();
+            seed.get_or_insert_with(|| node.peer.clone());
+            cluster.nodes.push(node);
+        }
+        for node in &mut cluster.nodes {
+            node.wait_until_ready();
+        }
+        cluster
+    }
+
     /// Starts one more node.
     pub(crate) fn join(&mut self, flags: &[&str]) {
         let seeds = self.nodes.iter().map(|node| node.reached.as_str()).collect::<Vec<_>>().join(",");

@@ -62,6 +62,12 @@ impl Node {
         node
     }
 
+    /// One that is not started, and may never get ready.
+    pub(crate) fn unready(directory: &Path, name: &str, flags: &[&str]) -> Self {
+        std::fs::create_dir_all(directory).unwrap();
+        Self::new(directory, directory.join(name), name, flags)
+    }
+
     fn new(directory: &Path, data: PathBuf, name: &str, flags: &[&str]) -> Self {
         let [client, peer, http] = [(); 3].map(|()| format!("127.0.0.1:{}", free_port()));
         let flags = flags.iter().map(ToString::to_string).collect();
@@ -165,6 +171,14 @@ impl Node {
             text.lines().filter(of_name).map(|line| line.rsplit(' ').next().unwrap().parse().unwrap()).collect();
         assert!(!numbers.is_empty(), "there is no {name} in:\n{text}");
         numbers.iter().sum()
+    }
+
+    /// The part of one of its figures whose labels hold this; none if it cannot be asked now.
+    pub(crate) fn figure_of(&self, name: &str, label: &str) -> Option<f64> {
+        TcpStream::connect(&self.http).ok()?;
+        let text = self.http("/metrics");
+        let line = text.lines().find(|line| line.split('{').next() == Some(name) && line.contains(label))?;
+        line.rsplit(' ').next()?.parse().ok()
     }
 
     pub(crate) fn process(&mut self) -> &mut Process {

@@ -76,6 +76,12 @@ impl Process {
         wait_for(&format!("{name} ends"), || self.child.try_wait().unwrap())
     }
 
+    /// Ctrl-C; its exit code, if it ends by itself.
+    pub(crate) fn interrupt(mut self) -> Option<i32> {
+        self.signal(Signal::INT);
+        self.wait().code()
+    }
+
     pub(crate) fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();

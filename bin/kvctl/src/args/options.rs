@@ -36,6 +36,16 @@ pub(crate) struct PutArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct StatusArgs {
+    /// Go on with every change of a member as it happens
+    #[arg(long)]
+    pub(crate) watch: bool,
+    /// Show the whole status again each so often
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse_positive, requires = "watch")]
+    pub(crate) interval: Option<Duration>,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct GetArgs {
     /// The key
     pub(crate) key: OsString,

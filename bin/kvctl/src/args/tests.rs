@@ -34,10 +34,22 @@ fn values_may_be_negative_numbers_or_a_dash() {
 }
 
 #[test]
+fn a_status_is_watched_when_asked_for() {
+    for (line, watches, interval) in
+        [("kvctl status", false, None), ("kvctl status --watch --interval 2s", true, Some(Duration::from_secs(2)))]
+    {
+        let Command::Status(status) = parse(line).unwrap().command else { panic!("{line}") };
+        assert_eq!((status.watch, status.interval), (watches, interval));
+    }
+}
+
+#[test]
 fn what_makes_no_sense_is_refused() {
     for line in [
         "kvctl",
         "kvctl frob",
+        "kvctl status --interval 2s",
+        "kvctl status --watch --interval 0s",
         "kvctl get",
         "kvctl get a b",
         "kvctl get a -r most",

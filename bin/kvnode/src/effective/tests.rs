@@ -39,6 +39,7 @@ fn what_may_not_be_is_refused_with_what_is_allowed() {
         ("http-listen", &["x"]),
         ("advertise", &["db1"]),
         ("peer-advertise", &["db1:"]),
+        ("cluster-key-file", &[""]),
         ("seeds", &["a:1,b"]),
         ("dc", &[""]),
         ("rack", &["a=b"]),
@@ -66,7 +67,10 @@ fn what_may_not_be_is_refused_with_what_is_allowed() {
 fn every_setting_is_parsed() {
     // Something that none of them takes.
     for Setting { key, .. } in &SETTINGS {
-        assert!(complaint(key, if *key == "data-dir" { "" } else { "=" }).starts_with(&format!("flag --{key}: ")));
+        assert!(
+            complaint(key, if matches!(*key, "data-dir" | "cluster-key-file") { "" } else { "=" })
+                .starts_with(&format!("flag --{key}: "))
+        );
     }
 }
 

@@ -67,6 +67,8 @@ struct Inner {
     status: Mutex<Result<v1::StatusResponse, Status>>,
     /// What becomes of every change of a keyspace; none: nothing is ever answered.
     change: Mutex<Option<Result<v1::Keyspace, Status>>>,
+    /// What it tells whoever watches.
+    watched: Mutex<Vec<v1::WatchStatusResponse>>,
     /// None: nothing is ever answered.
     hints: Mutex<Option<Result<v1::HintsResponse, Status>>>,
     /// Bumped to break all sessions.
@@ -95,6 +97,7 @@ impl Fake {
             topology: Mutex::default(),
             status: Mutex::new(Ok(v1::StatusResponse::default())),
             change: Mutex::new(Some(Ok(v1::Keyspace::default()))),
+            watched: Mutex::default(),
             hints: Mutex::new(Some(Ok(v1::HintsResponse::default()))),
             breaks: watch::Sender::new(0),
             reversed: Mutex::new(false),
@@ -119,6 +122,11 @@ impl Fake {
 
     pub(crate) fn door(&self, door: Door) {
         self.inner.door.send_replace(door);
+    }
+
+    /// Whoever watches is told this from now on.
+    pub(crate) fn watched(&self, told: Vec<v1::WatchStatusResponse>) {
+        *self.inner.watched.lock().unwrap() = told;
     }
 
     /// Answers of one message leave in reversed order.
@@ -314,6 +322,19 @@ impl Kv for Fake {
 
 #[tonic::async_trait]
 impl Admin for Fake {
+    type WatchStatusStream = Channel<v1::WatchStatusResponse>;
+
+    /// Tells what it was given to tell, and ends.
+    async fn watch_status(
+        &self,
+        _: Request<v1::WatchStatusRequest>,
+    ) -> Result<Response<Self::WatchStatusStream>, Status> {
+        let told = self.inner.watched.lock().unwrap().clone();
+        let (out, stream) = mpsc::unbounded_channel();
+        told.into_iter().for_each(|update| out.send(Ok(update)).unwrap());
+        Ok(Response::new(Channel(stream)))
+    }
+
     async fn status(&self, _: Request<v1::StatusRequest>) -> Result<Response<v1::StatusResponse>, Status> {
         self.inner.status.lock().unwrap().clone().map(Response::new)
     }

@@ -167,7 +167,7 @@ impl Control {
         // Whoever was asked has answered: should there be a newer one already, it is asked for at once.
         self.keeper.last_fetch = None;
         self.meta.catalog = self.keeper.held.version();
-        self.tell_profile();
+        self.tell_meta();
         note(
             out,
             Note::CatalogAdopted { version: self.keeper.held.version(), keyspaces: self.keeper.held.keyspaces().len() },
@@ -208,12 +208,12 @@ impl Control {
     fn fetch_catalog(&mut self, now: Duration, out: &mut impl Extend<ControlEffect>) {
         let have = self.keeper.newest_version();
         let newer = || {
-            let up = self.gossip.members().filter(|member| member.state() == State::Up && *member.id() != self.me);
-            up.filter(|member| member.profile().meta.catalog > have)
+            let up = self.members().filter(|(member, _)| member.state() == State::Up && *member.id() != self.me);
+            up.filter(|(_, meta)| meta.catalog > have)
         };
         // One after the other, for the first may be the one that cannot be reached from here.
         let Some(turn) = self.keeper.fetches.checked_rem(newer().count()) else { return };
-        let to = newer().nth(turn).map(|member| Address::clone(&member.profile().address));
+        let to = newer().nth(turn).map(|(member, _)| Address::clone(member.address()));
         if let Some(to) = to.filter(|_| self.cluster.is_some())
             && due(&mut self.keeper.last_fetch, now, PATIENCE)
         {

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 
 use kvorum_vclock::Timestamp;
 
-use super::{Control, ControlEffect, Note, note};
+use super::{Control, ControlEffect, EVENT_KINDS, Note, STATES, note};
 use crate::fitness::{Bar, ClockFault, Fitness, MAX_DRIFT};
 use crate::{NodeId, Now};
 
@@ -174,6 +174,10 @@ impl Control {
             hint_bytes: queues().map(|queue| queue.bytes).sum(),
             owed_hints: queues().map(|queue| queue.owed).sum(),
             dropped_hints: self.hints_dropped,
+            members: self.states(),
+            events: self.events.counts(),
+            isolated: self.gossip.is_isolated(),
+            foreign_messages: self.foreign_messages,
         }
     }
 }
@@ -201,6 +205,14 @@ pub struct Figures {
     pub owed_hints: u64,
     /// How many it has refused or dropped since it started.
     pub dropped_hints: u64,
+    /// How many members there are in each of [`STATES`], this node included.
+    pub members: [u64; STATES.len()],
+    /// What has become of them since the start, by [kind](EVENT_KINDS).
+    pub events: [u64; EVENT_KINDS.len()],
+    /// It hears nobody, and takes all others for unreachable.
+    pub isolated: bool,
+    /// Messages of other clusters, which it does not listen to.
+    pub foreign_messages: u64,
 }
 
 #[cfg(test)]

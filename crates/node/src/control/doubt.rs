@@ -18,7 +18,7 @@ impl Control {
             self.meta.in_doubt = Some(why.into());
             self.pulls.clear();
             self.identity_changed();
-            self.tell_profile();
+            self.tell_meta();
             note(out, Note::InDoubt { why: why.to_owned() });
         }
     }
@@ -29,7 +29,7 @@ impl Control {
             self.pulls.clear();
             (self.meta.pulled, self.meta.to_pull) = (0, 0);
             self.identity_changed();
-            self.tell_profile();
+            self.tell_meta();
             note(out, Note::DoubtEnded { how });
         }
     }
@@ -48,7 +48,7 @@ impl Control {
         let (pulled, to_pull) = (sum(|progress| progress.pulled), sum(|progress| progress.of));
         if (self.meta.pulled, self.meta.to_pull) != (pulled, to_pull) {
             (self.meta.pulled, self.meta.to_pull) = (pulled, to_pull);
-            self.tell_profile();
+            self.tell_meta();
         }
     }
 

@@ -131,6 +131,10 @@ pub enum ControlInput {
     Reported(Report),
     /// The bytes the store takes.
     StoreSize(u64),
+    /// A control lane to this address is connected.
+    LaneUp(Address),
+    /// A control lane to this address is broken, or could not be connected.
+    LaneDown(Address),
     /// An operator asks for a change of the keyspaces; answered by [`ControlEffect::CatalogChanged`].
     ChangeCatalog {
         /// Of the answer. No other change that this node asks for, nor its earlier and later processes, has it.

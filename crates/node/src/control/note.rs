@@ -66,7 +66,7 @@ pub enum Note {
         /// Where it is.
         address: Address,
     },
-    /// This node was suspected, and has contradicted.
+    /// Others took this node for dead or had forgotten it; it has contradicted.
     Refuted,
     /// A process that was started later speaks with this node's id, or did; it was contradicted.
     Contested {

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use kvorum_gossip as gossip;
 
-use super::Control;
+use super::members::Member;
+use super::{Control, MemberMeta};
 use crate::{Address, ClusterId, HintQueue, NodeId, Phase};
 
 /// The cluster as one node sees it.
@@ -23,6 +24,8 @@ pub struct Status {
     pub members: Vec<MemberStatus>,
     /// What an operator should know, in sentences.
     pub warnings: Vec<String>,
+    /// The number of the last event of a member that this is the outcome of.
+    pub last_event: u64,
 }
 
 /// One member in a [`Status`].
@@ -82,10 +85,9 @@ impl Control {
     pub fn status(&self, now: Duration) -> Status {
         let layout = self.layout.as_deref();
         let mut members: Vec<MemberStatus> = self
-            .gossip
             .members()
-            .filter(|member| !self.is_name_tag(member))
-            .map(|member| self.member_status(now, member))
+            .filter(|(member, meta)| !self.is_name_tag(*member, meta))
+            .map(|(member, meta)| self.member_status(now, member, meta))
             .collect();
         for placed in layout.map(crate::Layout::members).unwrap_or_default() {
             if self.gossip.member(&placed.id).is_none() {
@@ -116,25 +118,20 @@ impl Control {
             phase: Phase::Stable,
             partitions: layout.map_or(0, |layout| layout.partitions().count()),
             warnings: self.warnings(&members),
+            last_event: self.events.last(),
             members,
         }
     }
 
     /// Whether it came with a new id and the name of a member, and left when it took that one's place.
-    fn is_name_tag(&self, member: &gossip::Member<NodeId, Address, super::MemberMeta>) -> bool {
+    fn is_name_tag(&self, member: Member<'_>, meta: &MemberMeta) -> bool {
         let named = |layout: &crate::Layout| {
-            layout.index_of(*member.id()).is_none()
-                && layout.members().iter().any(|placed| placed.name == member.profile().meta.name)
+            layout.index_of(*member.id()).is_none() && layout.members().iter().any(|placed| placed.name == meta.name)
         };
         member.state() == gossip::State::Left && self.layout.as_deref().is_some_and(named)
     }
 
-    fn member_status(
-        &self,
-        now: Duration,
-        member: &gossip::Member<NodeId, Address, super::MemberMeta>,
-    ) -> MemberStatus {
-        let meta = &member.profile().meta;
+    fn member_status(&self, now: Duration, member: Member<'_>, meta: &MemberMeta) -> MemberStatus {
         let state = match member.state() {
             gossip::State::Up if self.layout.is_none() => MemberState::Joining,
             state => MemberState::Detected(state),
@@ -143,7 +140,7 @@ impl Control {
             name: meta.name.to_string(),
             id: *member.id(),
             client: Address::clone(&meta.client),
-            peer: Address::clone(&member.profile().address),
+            peer: Address::clone(member.address()),
             dc: meta.dc.to_string(),
             rack: meta.rack.to_string(),
             weight: meta.weight,
@@ -186,8 +183,7 @@ impl Control {
         if let Some(fault) = self.clock_fault {
             warnings.push(fault.account(&self.meta.name));
         }
-        for member in self.gossip.members() {
-            let meta = &member.profile().meta;
+        for (_, meta) in self.members() {
             if let Some(why) = &meta.in_doubt {
                 let progress = match (meta.pulled, meta.to_pull) {
                     (_, 0) => String::new(),

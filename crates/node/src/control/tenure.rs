@@ -17,11 +17,12 @@
 
 use core::time::Duration;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use kvorum_gossip::{Incarnation, Profile};
+use kvorum_gossip::{Incarnation, Record};
 use kvorum_vclock::Timestamp;
 
-use super::{Control, ControlEffect, MemberMeta, Note, emit, note};
+use super::{Control, ControlEffect, MemberMeta, Note, emit, meta, note};
 use crate::fitness::Bar;
 use crate::{ActorId, Address, ControlBody, NodeId, Now};
 
@@ -137,8 +138,11 @@ impl Tenure {
     }
 
     /// A member said this of itself.
-    pub(super) fn remember(&mut self, id: NodeId, profile: &Profile<Address, MemberMeta>, now: Duration) {
-        let Profile { address, meta } = profile;
+    pub(super) fn remember(&mut self, id: NodeId, address: &Address, meta: &MemberMeta, now: Duration) {
+        // It has not said yet who it is.
+        if meta.actor == ActorId(0) {
+            return;
+        }
         let at = (Address::clone(address), Address::clone(&meta.client));
         let new = Memory { actor: meta.actor, ceiling: meta.ceiling, earlier: None, at, until_then: None };
         let memory = self.memories.entry(id).or_insert_with(|| new.clone());
@@ -207,7 +211,11 @@ impl Control {
         if memory.actor == actor {
             return Remembered { by: actor, ceiling: memory.earlier, silent_ms: None };
         }
-        let silent = self.gossip.member(&id).map(|member| member.heartbeat_age(now.elapsed));
+        // Of those that this node does not watch it hears by chance: a long silence tells nothing.
+        let is_watched = self.gossip.watched().any(|watched| *watched == id);
+        let silent = self.gossip.member(&id).map(|member| {
+            if is_watched || !member.state().is_live() { member.heartbeat_age(now.elapsed) } else { Duration::ZERO }
+        });
         Remembered {
             by: actor,
             ceiling: memory.earlier.max(Some(memory.ceiling)),
@@ -255,7 +263,7 @@ impl Control {
         &mut self,
         now: Now,
         foreign: Incarnation,
-        profile: Option<Profile<Address, MemberMeta>>,
+        record: Option<Arc<Record<NodeId, Address>>>,
         out: &mut impl Extend<ControlEffect>,
     ) {
         if self.tenure.is_twin() {
@@ -263,7 +271,10 @@ impl Control {
         }
         // The next process must begin above whatever is remembered now.
         self.boot = self.boot.max(foreign.0 >> 32);
-        let other = profile.map(|profile| (profile.meta.since_ms, profile.meta.actor, profile.address));
+        let other = record.and_then(|record| {
+            let (since_ms, actor) = meta::process(&record)?;
+            Some((since_ms, actor, Address::clone(record.address())))
+        });
         let is_own = other.as_ref().is_some_and(|(_, actor, _)| *actor == self.meta.actor);
         let mine = (self.meta.since_ms, self.meta.actor);
         let is_younger = other.as_ref().is_some_and(|(since, actor, _)| mine > (*since, *actor));

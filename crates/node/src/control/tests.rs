@@ -5,6 +5,7 @@ mod catalog;
 mod clock;
 mod doubt;
 mod founding;
+mod members;
 mod restart;
 mod saving;
 mod status;

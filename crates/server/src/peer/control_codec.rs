@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use kvorum_gossip::{self as gossip, Incarnation, Profile};
+use kvorum_gossip::{self as gossip, DecodeError};
 use kvorum_node::control::{Remembered, SavedState};
-use kvorum_node::{ActorId, Address, ClusterId, ControlBody, ControlMessage, Layout, LayoutMember, MemberMeta, NodeId};
+use kvorum_node::{ActorId, ClusterId, ControlBody, ControlMessage, Layout, LayoutMember, NodeId};
 use kvorum_ring::{Partitions, Replication};
 use kvorum_vclock::Timestamp;
 use kvorum_wire::v1;
@@ -21,6 +21,9 @@ pub(crate) enum BadControl {
     /// A part is missing.
     #[error("it has no {0}")]
     Missing(&'static str),
+    /// The gossip makes no sense.
+    #[error("its gossip: {0}")]
+    Gossip(#[from] DecodeError),
     /// The layout does not hold together.
     #[error("its layout: {0}")]
     Layout(#[from] kvorum_node::LayoutError),
@@ -35,19 +38,26 @@ pub(crate) enum BadControl {
     Catalog(#[from] BadCatalog),
 }
 
+/// What a frame, its seal and the heads of both add to a message of gossip, but for the sender's address.
+const FRAME_BYTES: usize = 96;
+/// What a message of gossip may take when it has left, its frame included.
+const LEAVING_BYTES: usize = 1400;
+
+/// The settings of gossip for a node that is reached at an address of this length.
+pub(crate) fn gossip_config(address_len: usize) -> gossip::Config {
+    const LEAST: usize = 1200;
+    gossip::Config {
+        message_bytes: (LEAVING_BYTES - FRAME_BYTES - address_len).max(LEAST),
+        ..gossip::Config::default()
+    }
+}
+
 pub(crate) fn control_frame(message: ControlMessage) -> v1::ControlFrame {
     let body = match message.body {
-        ControlBody::Gossip(gossip::Message::Syn { from, digests }) => Wire::Syn(v1::GossipSyn {
-            from: from.to_string(),
-            digests: digests.into_iter().map(digest_to_wire).collect(),
-        }),
-        ControlBody::Gossip(gossip::Message::Ack { from, updates, wanted }) => Wire::Ack(v1::GossipAck {
-            from: from.to_string(),
-            updates: updates.into_iter().map(update_to_wire).collect(),
-            wanted: wanted.into_iter().map(|id| id.0).collect(),
-        }),
-        ControlBody::Gossip(gossip::Message::Ack2 { updates }) => {
-            Wire::Ack2(v1::GossipAck2 { updates: updates.into_iter().map(update_to_wire).collect() })
+        ControlBody::Gossip(message) => {
+            let mut bytes = Vec::with_capacity(message.encoded_len());
+            message.encode(&mut bytes);
+            Wire::Gossip(bytes.into())
         }
         ControlBody::FetchLayout { have } => Wire::FetchLayout(v1::FetchLayout { have }),
         ControlBody::Layout(layout) => Wire::Layout(layout_to_wire(&layout)),
@@ -71,18 +81,7 @@ pub(crate) fn control_frame(message: ControlMessage) -> v1::ControlFrame {
 
 pub(crate) fn control_message(frame: v1::ControlFrame) -> Result<ControlMessage, BadControl> {
     let body = match frame.body.ok_or(BadControl::Missing("body of a kind this version knows"))? {
-        Wire::Syn(syn) => ControlBody::Gossip(gossip::Message::Syn {
-            from: syn.from.into(),
-            digests: syn.digests.into_iter().map(digest_from_wire).collect(),
-        }),
-        Wire::Ack(ack) => ControlBody::Gossip(gossip::Message::Ack {
-            from: ack.from.into(),
-            updates: ack.updates.into_iter().map(update_from_wire).collect::<Result<_, _>>()?,
-            wanted: ack.wanted.into_iter().map(NodeId).collect(),
-        }),
-        Wire::Ack2(ack) => ControlBody::Gossip(gossip::Message::Ack2 {
-            updates: ack.updates.into_iter().map(update_from_wire).collect::<Result<_, _>>()?,
-        }),
+        Wire::Gossip(bytes) => ControlBody::Gossip(gossip::Message::decode(&bytes)?),
         Wire::FetchLayout(fetch) => ControlBody::FetchLayout { have: fetch.have },
         Wire::Layout(layout) => ControlBody::Layout(Arc::new(layout_from_wire(layout)?)),
         Wire::Recall(recall) => ControlBody::Recall { actor: ActorId(recall.actor) },
@@ -103,95 +102,6 @@ pub(crate) fn control_message(frame: v1::ControlFrame) -> Result<ControlMessage,
     let cluster = frame.cluster.map(ClusterId);
     let (from, clock_ms) = (NodeId(frame.from), frame.clock_ms);
     Ok(ControlMessage { cluster, from, reply_to: frame.reply_to.into(), clock_ms, body })
-}
-
-fn digest_to_wire(digest: gossip::Digest<NodeId>) -> v1::GossipDigest {
-    v1::GossipDigest {
-        id: digest.id.0,
-        incarnation: digest.incarnation.0,
-        heartbeat: digest.heartbeat,
-        version: digest.version,
-    }
-}
-
-fn digest_from_wire(digest: v1::GossipDigest) -> gossip::Digest<NodeId> {
-    gossip::Digest {
-        id: NodeId(digest.id),
-        incarnation: Incarnation(digest.incarnation),
-        heartbeat: digest.heartbeat,
-        version: digest.version,
-    }
-}
-
-fn update_to_wire(update: gossip::Update<NodeId, Address, MemberMeta>) -> v1::GossipUpdate {
-    let details = update.details.map(|details| {
-        let Profile { address, meta } = details.profile;
-        let suspects =
-            details.suspects.iter().map(|(id, incarnation)| v1::Suspicion { id: id.0, incarnation: incarnation.0 });
-        v1::GossipDetails {
-            version: details.version,
-            address: address.to_string(),
-            suspects: suspects.collect(),
-            meta: Some(v1::MemberMeta {
-                name: meta.name.to_string(),
-                client: meta.client.to_string(),
-                dc: meta.dc.to_string(),
-                rack: meta.rack.to_string(),
-                weight: meta.weight,
-                actor: meta.actor.0,
-                epoch: meta.epoch,
-                catalog: meta.catalog,
-                pulled: meta.pulled,
-                to_pull: meta.to_pull,
-                bytes: meta.bytes,
-                founding: meta.founding,
-                since_ms: meta.since_ms,
-                ceiling: meta.ceiling.to_bits(),
-                in_doubt: meta.in_doubt.map(|why| why.to_string()),
-            }),
-        }
-    });
-    v1::GossipUpdate {
-        id: update.id.0,
-        incarnation: update.incarnation.0,
-        heartbeat: update.heartbeat,
-        left: update.left,
-        details,
-    }
-}
-
-fn update_from_wire(update: v1::GossipUpdate) -> Result<gossip::Update<NodeId, Address, MemberMeta>, BadControl> {
-    let details = update.details.map(|details| {
-        let meta = details.meta.ok_or(BadControl::Missing("metadata of a member"))?;
-        let meta = MemberMeta {
-            name: meta.name.into(),
-            client: meta.client.into(),
-            dc: meta.dc.into(),
-            rack: meta.rack.into(),
-            weight: meta.weight,
-            actor: ActorId(meta.actor),
-            epoch: meta.epoch,
-            catalog: meta.catalog,
-            pulled: meta.pulled,
-            to_pull: meta.to_pull,
-            bytes: meta.bytes,
-            founding: meta.founding,
-            since_ms: meta.since_ms,
-            ceiling: Timestamp::from_bits(meta.ceiling),
-            in_doubt: meta.in_doubt.map(Into::into),
-        };
-        let suspects =
-            details.suspects.into_iter().map(|suspicion| (NodeId(suspicion.id), Incarnation(suspicion.incarnation)));
-        let profile = Profile { address: details.address.into(), meta };
-        Ok::<_, BadControl>(gossip::Details { version: details.version, profile, suspects: suspects.collect() })
-    });
-    Ok(gossip::Update {
-        id: NodeId(update.id),
-        incarnation: Incarnation(update.incarnation),
-        heartbeat: update.heartbeat,
-        left: update.left,
-        details: details.transpose()?,
-    })
 }
 
 pub(crate) fn layout_to_wire(layout: &Layout) -> v1::Layout {
@@ -294,47 +204,26 @@ mod tests {
             .unwrap()
     }
 
+    /// What a node says to its seed when it is asked to, and what both have to say of themselves.
+    fn gossip(metadata: usize) -> gossip::Message<NodeId, kvorum_node::Address> {
+        let address = kvorum_node::Address::from("127.0.0.1:65535");
+        let setup = gossip::Setup::new(NodeId(u64::MAX), address.clone());
+        let mut node = gossip::Gossip::new(gossip_config(address.len()), setup, Default::default()).unwrap();
+        for key in 0..metadata {
+            node.set(format!("key-{key}"), vec![7; 200]).unwrap();
+        }
+        let mut effects = Vec::new();
+        node.handle(Default::default(), gossip::Input::Contact("127.0.0.1:2".into()), &mut effects);
+        match effects.pop() {
+            Some(gossip::Effect::Send { message, .. }) => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
     #[test]
     fn every_control_message_survives_its_way() {
-        let meta = MemberMeta {
-            name: "n1".into(),
-            client: "c:1".into(),
-            dc: "dc1".into(),
-            rack: "r1".into(),
-            weight: 3,
-            actor: ActorId(4),
-            epoch: 5,
-            catalog: 11,
-            pulled: 15,
-            to_pull: 16,
-            bytes: 6,
-            founding: 7,
-            since_ms: 12,
-            ceiling: Timestamp::from_bits(13),
-            in_doubt: Some("why".into()),
-        };
-        let details = gossip::Details {
-            version: 8,
-            profile: Profile { address: "p:1".into(), meta },
-            suspects: vec![(NodeId(9), Incarnation(10))],
-        };
-        let update = gossip::Update {
-            id: NodeId(1),
-            incarnation: Incarnation(2),
-            heartbeat: 3,
-            left: true,
-            details: Some(details),
-        };
-        let plain = gossip::Update { details: None, ..update.clone() };
-        let digest = gossip::Digest { id: NodeId(1), incarnation: Incarnation(2), heartbeat: 3, version: 4 };
         for body in [
-            ControlBody::Gossip(gossip::Message::Syn { from: "p:1".into(), digests: vec![digest] }),
-            ControlBody::Gossip(gossip::Message::Ack {
-                from: "p:1".into(),
-                updates: vec![update, plain.clone()],
-                wanted: vec![NodeId(1)],
-            }),
-            ControlBody::Gossip(gossip::Message::Ack2 { updates: vec![plain] }),
+            ControlBody::Gossip(gossip(3)),
             ControlBody::FetchLayout { have: 3 },
             ControlBody::Layout(Arc::new(layout())),
             ControlBody::Recall { actor: ActorId(5) },
@@ -357,6 +246,29 @@ mod tests {
                 let message = ControlMessage { cluster, from, reply_to, clock_ms: 99, body };
                 assert_eq!(control_message(control_frame(message.clone())).unwrap(), message);
             }
+        }
+    }
+
+    #[test]
+    fn a_full_message_of_gossip_fits_its_limit_when_it_leaves_sealed() {
+        let message = gossip(60);
+        let body = message.encoded_len();
+        assert!(body > 1000, "it is full: {body} bytes");
+        let (from, reply_to) = (NodeId(u64::MAX), "127.0.0.1:65535".into());
+        let body = ControlBody::Gossip(message);
+        let message = ControlMessage { cluster: Some(ClusterId(u64::MAX)), from, reply_to, clock_ms: 1 << 62, body };
+        let sealed = crate::peer::seal::Seal::new(Some(&crate::cluster_key::ClusterKey([7; 32])));
+        let frames = v1::ControlFrames { frames: vec![sealed.seal(&control_frame(message))] };
+        let bytes = prost::Message::encoded_len(&frames);
+        assert!(bytes <= LEAVING_BYTES, "{bytes} bytes");
+    }
+
+    #[test]
+    fn gossip_that_makes_no_sense_is_refused() {
+        for bytes in [&[][..], &[0xff; 3], &[1; 2000]] {
+            let body = Some(Wire::Gossip(bytes.to_vec().into()));
+            let frame = v1::ControlFrame { body, ..v1::ControlFrame::default() };
+            assert!(matches!(control_message(frame), Err(BadControl::Gossip(_))), "{bytes:?}");
         }
     }
 

@@ -2,6 +2,7 @@
 //! the transport, it hands on what has come, and never has anything to say.
 
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_core::Stream;
@@ -14,12 +15,16 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::control_loop::{ControlEvent, Snapshot};
 use crate::outbox::ResponseStream;
 use crate::peer::control_codec;
+use crate::peer::seal::{Refusal, Seal};
+use crate::peer::traffic::{Traffic, told_of};
 use crate::shard_loop;
 
 /// The `Peer` service.
 pub(crate) struct PeerService {
     pub(crate) control: mpsc::Sender<ControlEvent>,
     pub(crate) snapshot: watch::Receiver<Snapshot>,
+    pub(crate) seal: Seal,
+    pub(crate) traffic: Arc<Traffic>,
 }
 
 /// Who calls.
@@ -56,21 +61,41 @@ impl v1::peer_server::Peer for PeerService {
         request: Request<Streaming<v1::ControlFrames>>,
     ) -> Result<Response<Self::ControlStream>, Status> {
         caller(request.metadata())?;
-        let control = self.control.clone();
+        let (control, seal, traffic) = (self.control.clone(), self.seal.clone(), Arc::clone(&self.traffic));
         let deliver = move |message: v1::ControlFrames| {
-            for frame in message.frames {
+            for sealed in message.frames {
+                let (bytes, told) = (prost::Message::encoded_len(&sealed), sealed.clone());
+                let frame = seal.open(sealed).map_err(|refusal| {
+                    let (address, cluster) = told_of(&told);
+                    traffic.refuse(refusal, "a control message", &address, cluster);
+                    // The sender ought to know why nobody listens to it.
+                    Status::failed_precondition(refusal.to_string())
+                })?;
+                traffic.received.count(&frame, bytes);
+                let reply_to = frame.reply_to.clone();
                 match control_codec::control_message(frame) {
                     // A full queue drops gossip, which is said again and again.
                     Ok(message) => drop(control.try_send(ControlEvent::Input(ControlInput::Message(message)))),
-                    Err(bad) => tracing::warn!("a control frame cannot be understood: {bad}; it is ignored"),
+                    Err(bad) => {
+                        tracing::debug!("a control frame cannot be understood: {bad}");
+                        traffic.refuse(Refusal::Malformed, "a control message", &reply_to, told_of(&told).1);
+                    }
                 }
             }
+            Ok(())
         };
         Ok(Response::new(Box::pin(Inbound { incoming: request.into_inner(), deliver })))
     }
 
     async fn lane(&self, request: Request<Streaming<v1::Frames>>) -> Result<Response<Self::LaneStream>, Status> {
         let Caller { from, cluster } = caller(request.metadata())?;
+        let seal = request.metadata().get("kvorum-seal").and_then(|seal| seal.to_str().ok());
+        self.seal.check_lane(cluster, from.node, from.shard, seal).map_err(|refusal| {
+            let view = self.snapshot.borrow().view.clone();
+            let address = view.members.get(&from.node).map_or("", |member| &*member.peer);
+            self.traffic.refuse(refusal, "a lane", address, cluster.map(|cluster| cluster.0));
+            Status::failed_precondition(refusal.to_string())
+        })?;
         let mine = self.snapshot.borrow().view.cluster;
         if cluster.is_none() || cluster != mine {
             let name =
@@ -78,8 +103,10 @@ impl v1::peer_server::Peer for PeerService {
             let message = format!("this node belongs to cluster {}, the caller to {}", name(mine), name(cluster));
             return Err(Status::failed_precondition(message));
         }
-        let deliver =
-            move |message: v1::Frames| shard_loop::with(|shard_loop| shard_loop.peer_frames(from, message.frames));
+        let deliver = move |message: v1::Frames| {
+            shard_loop::with(|shard_loop| shard_loop.peer_frames(from, message.frames));
+            Ok(())
+        };
         Ok(Response::new(Box::pin(Inbound { incoming: request.into_inner(), deliver })))
     }
 }
@@ -89,14 +116,18 @@ struct Inbound<M, D> {
     deliver: D,
 }
 
-impl<M, D: FnMut(M) + Unpin> Stream for Inbound<M, D> {
+impl<M, D: FnMut(M) -> Result<(), Status> + Unpin> Stream for Inbound<M, D> {
     type Item = Result<v1::Nothing, Status>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = self.get_mut();
         loop {
             match Pin::new(&mut this.incoming).poll_next(cx) {
-                Poll::Ready(Some(Ok(message))) => (this.deliver)(message),
+                Poll::Ready(Some(Ok(message))) => {
+                    if let Err(status) = (this.deliver)(message) {
+                        return Poll::Ready(Some(Err(status)));
+                    }
+                }
                 Poll::Ready(Some(Err(status))) => return Poll::Ready(Some(Err(status))),
                 Poll::Ready(None) => return Poll::Ready(None),
                 Poll::Pending => return Poll::Pending,

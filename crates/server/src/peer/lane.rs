@@ -14,6 +14,7 @@ use tonic::{Request, Status};
 use v1::peer_client::PeerClient;
 
 use crate::outbox::Outbox;
+use crate::peer::seal::Seal;
 use crate::shard_loop;
 
 /// What may wait for a peer, in bytes, on the lane of reads and writes and on the one of scans.
@@ -30,7 +31,7 @@ const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 4 << 20;
 
 /// What every call on the peer port carries.
-pub(crate) fn peer_metadata(cluster: Option<ClusterId>, node: NodeId, shard: ShardIndex) -> MetadataMap {
+pub(crate) fn peer_metadata(seal: &Seal, cluster: Option<ClusterId>, node: NodeId, shard: ShardIndex) -> MetadataMap {
     let mut metadata = MetadataMap::new();
     metadata.insert("kvorum-protocol", MetadataValue::from(PEER_PROTOCOL));
     metadata.insert("kvorum-shard", MetadataValue::from(u32::from(shard.0)));
@@ -40,6 +41,9 @@ pub(crate) fn peer_metadata(cluster: Option<ClusterId>, node: NodeId, shard: Sha
     hexadecimal("kvorum-node", node.to_string());
     if let Some(cluster) = cluster {
         hexadecimal("kvorum-cluster", cluster.to_string());
+    }
+    if let Some(seal) = seal.of_lane(cluster, node, shard) {
+        hexadecimal("kvorum-seal", seal);
     }
     metadata
 }

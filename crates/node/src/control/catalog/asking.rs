@@ -101,7 +101,7 @@ impl Control {
 
     /// Whether the cluster has a catalog that this node has not got yet.
     pub(in crate::control) fn lacks_catalog(&self) -> bool {
-        self.keeper.founder().is_none() && self.gossip.members().any(|member| member.profile().meta.catalog > 0)
+        self.keeper.founder().is_none() && self.members().any(|(_, meta)| meta.catalog > 0)
     }
 
     /// Where the founder is asked; or why it cannot be.
@@ -125,7 +125,7 @@ impl Control {
         };
         match self.gossip.member(&founder) {
             Some(member) if matches!(member.state(), State::Up | State::Suspect) => {
-                Ok(Address::clone(&member.profile().address))
+                Ok(Address::clone(member.address()))
             }
             Some(member) => Err(away(member.state())),
             None => self.known.get(&founder).cloned().ok_or_else(|| away(State::Down)),

@@ -94,7 +94,7 @@ impl Control {
         let newer = |version: u64| version > self.keeper.held.version();
         let (all, known) = (placed().count(), placed().filter(|member| heard(member.id)).count());
         (known == all || !self.is_in_grace(now) && 2 * known > all)
-            && !self.gossip.members().any(|member| newer(member.profile().meta.catalog))
+            && !self.members().any(|(_, meta)| newer(meta.catalog))
     }
 
     fn decided(&self, change: &CatalogChange) -> Result<(Catalog, Keyspace), ChangeError> {
