@@ -9,6 +9,7 @@
 
 mod accept;
 mod admin_service;
+mod admission;
 mod client_codec;
 mod clock;
 pub mod config;
