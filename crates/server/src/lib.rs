@@ -9,7 +9,6 @@
 
 mod accept;
 mod admin_service;
-mod admission;
 mod client_codec;
 mod clock;
 pub mod config;

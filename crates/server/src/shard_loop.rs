@@ -19,9 +19,7 @@ use kvorum_ring::PartitionId;
 use kvorum_wire::v1;
 use slab::Slab;
 use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::Instant;
 
-use crate::admission::{self, Admission};
 use crate::client_codec;
 use crate::clock::Clock;
 use crate::control_loop::ControlEvent;
@@ -61,12 +59,6 @@ pub(crate) struct ShardLoop {
     unread: usize,
     peers: BTreeMap<NodeId, Peer>,
     draining: bool,
-    /// Requests of clients that are not answered.
-    under_way: usize,
-    admission: Admission,
-    /// Whether the task that feeds `admission` is at work, and how it is told to begin.
-    is_watched: bool,
-    watch: Arc<Notify>,
     /// When the timer task wakes next, and how it is told to wake earlier.
     armed: Option<Duration>,
     rearm: Arc<Notify>,
@@ -144,9 +136,9 @@ struct Peer {
     bulk: Vec<(usize, v1::Frame)>,
 }
 
-/// What the answers to one session's requests may hold: 4096 pairs of 10 KiB. What comes beyond it is refused at once: a
+/// What the answers to one session's requests may hold: 1024 pairs of 10 KiB. What comes beyond it is refused at once: a
 /// request that has to wait for so many others is better made elsewhere, or later.
-pub(crate) const SESSION_BYTES: usize = 40 << 20;
+pub(crate) const SESSION_BYTES: usize = 10 << 20;
 /// What a page of a scan holds, apart from its last pair.
 const SCAN_BYTES: usize = 256 << 10;
 
@@ -166,7 +158,6 @@ pub(crate) fn with<T>(f: impl FnOnce(&mut ShardLoop) -> T) -> T {
 /// Makes this thread a shard thread: spawns the tasks that read its mail and keep its timers.
 pub(crate) fn install(index: ShardIndex, shard: Shard, shared: Shared) {
     let rearm = Arc::new(Notify::new());
-    let watch = Arc::new(Notify::new());
     let mailbox = Arc::clone(&shared.mailboxes[usize::from(index.0)]);
     let clock = shared.clock;
     let this = ShardLoop {
@@ -181,10 +172,6 @@ pub(crate) fn install(index: ShardIndex, shard: Shard, shared: Shared) {
         unread: 0,
         peers: BTreeMap::new(),
         draining: false,
-        under_way: 0,
-        admission: Admission::default(),
-        is_watched: false,
-        watch: Arc::clone(&watch),
         armed: None,
         rearm: Arc::clone(&rearm),
     };
@@ -197,16 +184,6 @@ pub(crate) fn install(index: ShardIndex, shard: Shard, shared: Shared) {
         loop {
             let mail = mailbox.take().await;
             with(|this| this.read(mail));
-        }
-    });
-    tokio::spawn(async move {
-        loop {
-            watch.notified().await;
-            while with(ShardLoop::is_crowded) {
-                let due = Instant::now() + admission::TICK;
-                tokio::time::sleep_until(due).await;
-                with(|this| this.admission.look(this.shared.clock.now().elapsed, due.elapsed()));
-            }
         }
     });
     tokio::spawn(async move {
@@ -232,16 +209,7 @@ impl ShardLoop {
 
     /// Requests of this thread's clients that have not been answered.
     pub(crate) fn in_flight(&self) -> usize {
-        self.under_way
-    }
-
-    /// Whether so much is under way that it matters whether this thread keeps up.
-    fn is_crowded(&mut self) -> bool {
-        self.is_watched = self.under_way >= admission::LEAST;
-        if !self.is_watched {
-            self.admission.is_calm();
-        }
-        self.is_watched
+        self.sessions.values().map(|session| session.asked.len()).sum()
     }
 
     // --- sessions ---
@@ -262,7 +230,6 @@ impl ShardLoop {
     pub(crate) fn close_session(&mut self, id: u64) {
         if let Some(session) = self.sessions.remove(&id) {
             self.unread -= session.unread;
-            self.under_way -= session.asked.len();
         }
     }
 
@@ -283,14 +250,12 @@ impl ShardLoop {
     pub(crate) fn session_requests(&mut self, session: u64, requests: Vec<v1::Request>) {
         let view = Arc::clone(self.shard.view());
         let pair_bytes = view.layout.as_ref().map_or(DEFAULT_PAIR_BYTES, |layout| layout.pair_bytes()) as usize;
-        let mut room = self.admission.limit().map_or(usize::MAX, |limit| limit.saturating_sub(self.under_way));
         for v1::Request { id, operation } in requests {
             let Some(asking) = self.sessions.get_mut(&session) else { return };
             let kind = AskedKind::of(operation.as_ref());
             let load = kind.load(pair_bytes);
             let overloaded = asking.load > 0 && asking.load + load > SESSION_BYTES;
             asking.load += load;
-            self.under_way += 1;
             let from = ClientRef { session, request: asking.asked.insert(Asked { id, kind, load }) as u64 };
             let understood = if self.draining {
                 Err(Failure::new(FailureKind::Rejected, "this node is stopping; ask another"))
@@ -299,11 +264,7 @@ impl ShardLoop {
                     FailureKind::Overloaded,
                     "this session has too many requests under way; wait for answers",
                 ))
-            } else if room == 0 {
-                let message = "this node has more to do than it can in time; slow down and retry";
-                Err(Failure::new(FailureKind::Overloaded, message))
             } else {
-                room -= 1;
                 let missing = || Failure::new(FailureKind::Invalid, "the request has no operation");
                 operation.ok_or_else(missing).and_then(|operation| client_codec::request_from_wire(&view, operation))
             };
@@ -313,10 +274,6 @@ impl ShardLoop {
             }
         }
         self.run();
-        if self.under_way >= admission::LEAST && !self.is_watched {
-            self.is_watched = true;
-            self.watch.notify_one();
-        }
     }
 
     fn client_request(&mut self, view: &View, from: ClientRef, request: Request) {
@@ -339,7 +296,6 @@ impl ShardLoop {
         let session = self.open(SessionKind::Inquiry(Some(reply)));
         let view = Arc::clone(self.shard.view());
         if let Some(asking) = self.sessions.get_mut(&session) {
-            self.under_way += 1;
             let asked = Asked { id: 0, kind: AskedKind::Plain, load: 0 };
             let from = ClientRef { session, request: asking.asked.insert(asked) as u64 };
             self.client_request(&view, from, request);
@@ -358,10 +314,6 @@ impl ShardLoop {
         let Some(session) = self.sessions.get_mut(&to.session) else { return };
         let Some(Asked { id, kind, load }) = session.asked.try_remove(to.request as usize) else { return };
         session.load -= load;
-        self.under_way -= 1;
-        if !matches!(&response, Response::Failed(failure) if failure.kind == FailureKind::Overloaded) {
-            self.admission.answered();
-        }
         let partitions = self.shard.view().layout.as_ref().map_or(0, |layout| layout.partitions().count());
         let mut weight = response_weight(&response);
         if matches!(session.kind, SessionKind::Stream(_)) {
