@@ -29,5 +29,6 @@ mod overload;
 mod pausing;
 mod protocols;
 mod readme;
+mod retries;
 mod stopping;
 mod twin;

@@ -79,7 +79,9 @@ fn a_replica_that_hangs_under_load_delays_nobody_for_long_and_gets_what_it_misse
     eprintln!("p99 before, in the first second and after it: {before:?} {first:?} {after:?} (operations, latency)");
     eprintln!("n1 and n2 have grown by {growth:?} bytes");
     assert!(after.0 > 1000, "the load went on");
-    assert!(after.1 < Duration::from_millis(500), "it delays everybody: {after:?}");
+    // On a busy machine everything is slow before, too.
+    let bound = Duration::from_millis(500).max(4 * before.1);
+    assert!(after.1 < bound, "it delays everybody: {after:?} after {before:?}");
     assert!(
         growth.iter().max() < Some(&(200 << 20)),
         "what the hung node should have got is in memory: {growth:?} bytes"

@@ -11,7 +11,7 @@ use futures_core::Stream;
 use kvorum_wire::v1;
 use tonic::{Status, Streaming};
 
-use crate::outbox::{MESSAGE_BYTES, Outbox};
+use crate::outbox::Outbox;
 use crate::shard_loop;
 
 pub(crate) struct SessionStream {
@@ -32,13 +32,10 @@ impl SessionStream {
         Self { id, incoming, outbox, leaving: 0, ended: false }
     }
 
-    /// Hands over the requests that have come.
+    /// Hands over the requests that have come, a message at a time: what is answered at once leaves before more is taken in.
     fn take_in(&mut self, cx: &mut Context<'_>) {
-        while !self.ended {
-            // Who does not read answers is asked nothing more; who asks for too much is refused, and need not wait for that.
-            if self.outbox.bytes() > MESSAGE_BYTES {
-                return;
-            }
+        // So who does not read answers is asked nothing more either.
+        while !self.ended && self.outbox.bytes() == 0 {
             match Pin::new(&mut self.incoming).poll_next(cx) {
                 Poll::Ready(Some(Ok(message))) => {
                     shard_loop::with(|shard_loop| shard_loop.session_requests(self.id, message.requests));

@@ -138,9 +138,9 @@ struct Peer {
     bulk: Vec<(usize, v1::Frame)>,
 }
 
-/// What the answers to one session's requests may hold: 4096 pairs of 10 KiB. What comes beyond it is refused at once: a
+/// What the answers to one session's requests may hold: 1024 pairs of 10 KiB. What comes beyond it is refused at once: a
 /// request that has to wait for so many others is better made elsewhere, or later.
-pub(crate) const SESSION_BYTES: usize = 40 << 20;
+pub(crate) const SESSION_BYTES: usize = 10 << 20;
 /// What a page of a scan holds, apart from its last pair.
 const SCAN_BYTES: usize = 256 << 10;
 

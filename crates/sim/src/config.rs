@@ -199,6 +199,10 @@ impl SimConfig {
         let consistency = if random.permille(300) { Consistency::Sloppy } else { Consistency::Strict };
         let retries = Retries { most: 1 + random.below(4) as u8, storms: random.permille(333) };
         config.retries = random.permille(250).then_some(retries);
+        if config.retries.is_some() {
+            // Narrow limits have room for some records that remember as many names as they can.
+            config.limits.undurable_bytes += 16 << 10;
+        }
         config.with_mode(mode).with_consistency(consistency)
     }
 

@@ -227,8 +227,8 @@ pub enum Report {
 pub struct Limits {
     /// The longest key, in bytes: 1 KiB.
     pub key_bytes: usize,
-    /// Operations in flight before new ones are refused as overload: 8192, some tenths of a second's work. What other coordinators wait for
-    /// counts too.
+    /// Operations in flight before new ones are refused as overload: 2048, a tenth of a second's work at most. What other
+    /// coordinators wait for counts too.
     pub operations: usize,
     /// The bytes that operations in flight may hold, if each holds the largest pair that the cluster takes: 256 MiB, so
     /// that pairs of 100 KiB allow some 2600 operations.
@@ -247,7 +247,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             key_bytes: 1024,
-            operations: 8192,
+            operations: 2048,
             operation_bytes: 256 << 20,
             undurable_bytes: 64 << 20,
             timeout: Duration::from_secs(300),
