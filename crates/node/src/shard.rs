@@ -571,6 +571,13 @@ impl Shard {
         for node in gone {
             self.peer_lost(now, node, out);
         }
+        // A process that has taken another's place may have lost what that one answered for.
+        let actor = |view: &View, id: &NodeId| view.members.get(id).map(|member| member.actor);
+        let me = self.me.node;
+        let restarted = before.members.keys().filter(|id| **id != me && actor(&before, id) != actor(&self.view, id));
+        for node in restarted.copied().collect::<Vec<_>>() {
+            self.withdraw_answers(node, None, out);
+        }
         let was_sound = |id: &NodeId| before.members.get(id).is_some_and(|member| !member.in_doubt);
         if self.view.members.iter().any(|(id, member)| member.in_doubt && was_sound(id)) {
             self.pull_anew();

@@ -154,6 +154,12 @@ impl Write {
         self.hint(now, out);
     }
 
+    /// A replica that has answered may have lost since what it held: its answer counts no more until it
+    /// comes again. Says whether it is to be sent to again; nothing is changed once the write is done.
+    pub fn withdraw(&mut self, replica: usize) -> bool {
+        !self.tally.is_done() && self.tally.answered.remove(replica)
+    }
+
     /// When to call [`handle_timeout`](Write::handle_timeout); `None` once the write is settled.
     pub fn next_timeout(&self) -> Option<Duration> {
         if self.is_settled() {

@@ -3,9 +3,10 @@
 
 use kvorum_hints::Kind;
 use kvorum_quorum::{self as quorum, ReplicaSet};
+use kvorum_ring::PartitionId;
 use kvorum_vclock::Dot;
 
-use super::{RELAY_PATIENCE, SETTLING_PART, Stage};
+use super::{Put, RELAY_PATIENCE, SETTLING_PART, Stage};
 use crate::shard::hints::{HintAnswer, Missed};
 use crate::shard::{AfterDurable, Effect, Pending, Shard};
 use crate::{ActorId, Message, NodeId, Now, Op};
@@ -70,6 +71,30 @@ impl Shard {
         } else {
             let stand_in_for = Some(target);
             self.ask(node, tag, Message::Write { op, key, record, minted, stand_in_for, relay: Vec::new() }, out);
+        }
+    }
+
+    /// A node may have lost what it answered for: where writes are not acknowledged yet, its answers count no more, and it
+    /// gets the writes again. A write that is acknowledged is durable in enough others for the node to pull it.
+    pub(in crate::shard) fn withdraw_answers(
+        &mut self,
+        node: NodeId,
+        partition: Option<PartitionId>,
+        out: &mut impl Extend<Effect>,
+    ) {
+        let concerned = |put: &Put| partition.is_none_or(|partition| put.intent.key.partition() == partition);
+        let counting: Vec<(Op, usize)> = (self.ops.ops())
+            .filter_map(|(op, pending)| match pending {
+                Pending::Put(put) if concerned(put) => Some((op, put.place.position_of(node)?)),
+                _ => None,
+            })
+            .collect();
+        for (op, replica) in counting {
+            if let Some(Pending::Put(Put { stage: Stage::Writing { tally, .. }, .. })) = self.ops.get_mut(op)
+                && tally.withdraw(replica)
+            {
+                self.send_put(op, replica, ReplicaSet::EMPTY, out);
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use kvorum_quorum::Level;
 use kvorum_ring::PartitionId;
 
 use super::bench::*;
@@ -254,4 +255,29 @@ fn who_pulls_is_told_all_there_is_even_by_a_node_in_doubt() {
     let sent = bench.sent();
     let [(2, Message::Refused { failure, .. })] = &sent[..] else { panic!("{sent:?}") };
     assert_eq!(failure.kind, FailureKind::Rejected);
+}
+
+#[test]
+fn who_pulls_has_lost_what_it_answered_for_and_gets_it_again_before_the_write_is_acknowledged() {
+    let range = KeyRange::of_partition(DEFAULT_KEYSPACE, PartitionId(0), &[], None);
+    let mut bench = Bench::node(1);
+    bench.ask(put("k", "v", Level::All));
+    let (to, op) = bench.asked();
+    assert_eq!(to, [2, 3]);
+    let record = bench.log[0].2.clone();
+    bench.peer(2, Message::WriteReply { op, newest: record.dot() });
+    // Its disk is gone; it pulls, and this node has nothing durable yet that it could give.
+    bench.peer(2, Message::Scan { op: their_op(1), range, limit_bytes: 1000, checked: true });
+    let sent = bench.sent();
+    let [(2, Message::Write { op: again, record: resent, .. }), (2, Message::ScanReply { rows, .. })] = &sent[..]
+    else {
+        panic!("{sent:?}")
+    };
+    assert_eq!((*again, resent, rows.len()), (op, &record, 0));
+    bench.sync();
+    bench.peer(3, Message::WriteReply { op, newest: record.dot() });
+    assert_eq!(bench.replies(), []);
+    bench.peer(2, Message::WriteReply { op, newest: record.dot() });
+    assert_eq!(written(&bench.reply()).0, record.dot());
+    bench.assert_idle();
 }

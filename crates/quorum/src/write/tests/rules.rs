@@ -300,3 +300,22 @@ fn waits_of_zero_cover_and_settle_at_once() {
     write.handle(EARLY, Input::Answer { replica: 1 }, &mut out);
     assert_eq!(out, [REACHED, Effect::Hint { replica: 0 }]);
 }
+
+#[test]
+fn an_answer_that_is_withdrawn_counts_when_it_comes_again() {
+    let mut bench = Bench::new(2, 3, &[], 0);
+    assert!(!bench.write.withdraw(0), "it has not answered");
+    assert_eq!(bench.answer(0), []);
+    assert!(bench.write.withdraw(0) && !bench.write.withdraw(0));
+    assert!(bench.write.open().contains(0));
+    assert_eq!(bench.answer(1), []);
+    assert_eq!(bench.answer(0), [REACHED]);
+    let before = bench.write.clone();
+    assert!(!bench.write.withdraw(1), "what is done is done");
+    assert_eq!(bench.write, before);
+    // Nobody is left to be waited for.
+    let mut bench = Bench::new(2, 2, &[], 0);
+    bench.answer(0);
+    bench.write.withdraw(0);
+    assert_eq!(bench.error(0), [IMPOSSIBLE, Effect::Hint { replica: 0 }, Effect::Hint { replica: 1 }]);
+}
