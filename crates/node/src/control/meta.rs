@@ -31,7 +31,7 @@ const MAX_WORD_BYTES: usize = 255;
 /// The store's size is told anew when it has changed by one part in so many.
 const BYTES_PART: u64 = 20;
 
-/// The keys that no view shows.
+/// Whether a view shows what that entry tells.
 pub(super) fn is_shown(key: &str) -> bool {
     !matches!(key, CEILING | PULL | BYTES)
 }

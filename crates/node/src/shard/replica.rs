@@ -175,9 +175,13 @@ impl Shard {
         if range.is_reversed() {
             return self.refuse(from, op, FailureKind::Rejected, "the range ends before it starts", out);
         }
-        if checked {
-            // It may have answered, before it lost its disk, for what is not durable here yet and will not be in this page.
-            self.withdraw_answers(from.node, range.place().map(|(_, partition)| partition), out);
+        if checked
+            && let Some((keyspace, partition)) = range.place()
+            && range.start == KeyRange::of_partition(keyspace, partition, &[], None).start
+        {
+            // It begins to pull. It may have answered, before it lost its disk, for what is not durable here yet and will be
+            // in none of the pages; what it answers from now on it keeps.
+            self.withdraw_answers(from.node, Some(partition), out);
         }
         let limit_bytes = limit_bytes.clamp(1, PAGE_BYTES);
         let mine = self.ops.insert(Pending::ReplicaScan { from, op, checked });
