@@ -359,6 +359,7 @@ fn streamed_scans_that_nobody_reads_hold_bounded_memory_and_delay_nobody() {
 #[test]
 fn a_message_that_is_too_large_is_refused() {
     let mut victim = Victim::start(&["--engine", "memory"]);
+    let other = join(&mut victim);
     let [(_, client), (_, peer), _] = victim.ports();
     block_on(async {
         let mut kv = KvClient::new(channel(&client).await).max_encoding_message_size(usize::MAX);
@@ -383,7 +384,7 @@ fn a_message_that_is_too_large_is_refused() {
         };
         let request = introduced(
             tokio_stream::iter([v1::Frames { frames: vec![frame] }]),
-            &[("kvorum-cluster", &cluster_id(&victim))],
+            &[("kvorum-cluster", &cluster_id(&victim)), ("kvorum-node", &other)],
         );
         // The stream opens before the message has come.
         let end = lane.lane(request).await.unwrap().into_inner().message().await;
@@ -392,9 +393,21 @@ fn a_message_that_is_too_large_is_refused() {
     victim.assert_unharmed("messages of 9 MiB");
 }
 
+fn status(victim: &Victim) -> serde_json::Value {
+    serde_json::from_str(&victim.cluster.run("n1", &["-o", "json", "status"])).unwrap()
+}
+
 fn cluster_id(victim: &Victim) -> String {
-    let status: serde_json::Value = serde_json::from_str(&victim.cluster.run("n1", &["-o", "json", "status"])).unwrap();
-    status["cluster"].as_str().unwrap().to_owned()
+    status(victim)["cluster"].as_str().unwrap().to_owned()
+}
+
+/// Has another node join, and tells its id: lanes are for members.
+fn join(victim: &mut Victim) -> String {
+    victim.cluster.join(&["--engine", "memory"]);
+    victim.cluster.wait_until_up(2);
+    let status = status(victim);
+    let members = status["members"].as_array().unwrap();
+    members.iter().find(|member| member["name"] == "n2").unwrap()["id"].as_str().unwrap().to_owned()
 }
 
 /// A request with the metadata of a peer, changed or completed; an empty value leaves one away.
@@ -430,6 +443,7 @@ fn the_peer_port_turns_away_whoever_does_not_belong() {
             (&[("kvorum-shard", "70000")], Code::InvalidArgument, "kvorum-shard"),
             (&[], Code::FailedPrecondition, &cluster),
             (&[("kvorum-cluster", "1234")], Code::FailedPrecondition, &cluster),
+            (&[("kvorum-cluster", &cluster)], Code::Unavailable, "not heard of the caller"),
         ] {
             let refused = stranger.lane(introduced(tokio_stream::empty(), changes)).await.unwrap_err();
             assert_eq!(refused.code(), code, "{changes:?}: {refused}");
@@ -565,14 +579,15 @@ fn nonsense() -> Vec<v1::Frame> {
 fn nonsense_on_a_lane_of_the_cluster_harms_nobody() {
     for shards in ["1", "2"] {
         let mut victim = Victim::start(&["--engine", "memory", "--shards", shards]);
+        let other = join(&mut victim);
         let (cluster, peer) = (cluster_id(&victim), victim.cluster.node("n1").peer.clone());
         block_on(async {
             let mut member = PeerClient::new(channel(&peer).await);
             for shard in ["0", "1", "65535"] {
                 let messages: Vec<v1::Frames> =
                     nonsense().chunks(3).map(|frames| v1::Frames { frames: frames.to_vec() }).collect();
-                let request =
-                    introduced(tokio_stream::iter(messages), &[("kvorum-cluster", &cluster), ("kvorum-shard", shard)]);
+                let introduction = [("kvorum-cluster", &*cluster), ("kvorum-node", &other), ("kvorum-shard", shard)];
+                let request = introduced(tokio_stream::iter(messages), &introduction);
                 let mut end = member.lane(request).await.unwrap().into_inner();
                 let ended: Result<Option<v1::Nothing>, Status> = end.message().await;
                 assert!(matches!(ended, Ok(None)), "{ended:?}");

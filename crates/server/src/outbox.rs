@@ -17,23 +17,49 @@ pub(crate) const MESSAGE_BYTES: usize = 256 << 10;
 pub(crate) struct Outbox<F> {
     state: Mutex<State<F>>,
     limit_bytes: usize,
+    may_wait: fn(&F) -> bool,
 }
 
 #[derive(Debug)]
 struct State<F> {
-    frames: VecDeque<(usize, F)>,
+    frames: VecDeque<Queued<F>>,
     bytes: usize,
     waker: Option<Waker>,
-    /// Closed outboxes take nothing: there is no connection, and no attempt to make one that is still young.
+    /// Closed outboxes take only what may wait: there is no connection, and no attempt to make one that is still young.
     open: bool,
-    /// Which attempt to connect may take frames; streams of earlier ones end.
-    attempt: u64,
+    /// Whether the other side has agreed to listen. Nothing leaves before, so that what it refuses is known to be unsent.
+    accepted: bool,
+    /// Which stream may take frames; earlier ones end.
+    stream: u64,
+    /// How often it was closed.
+    closings: u64,
+}
+
+#[derive(Debug)]
+struct Queued<F> {
+    weight: usize,
+    /// How often the outbox had been closed by then.
+    closings: u64,
+    frame: F,
 }
 
 impl<F> Outbox<F> {
     pub(crate) fn new(limit_bytes: usize) -> Arc<Self> {
-        let state = State { frames: VecDeque::new(), bytes: 0, waker: None, open: true, attempt: 0 };
-        Arc::new(Self { state: Mutex::new(state), limit_bytes })
+        Self::with_waiting(limit_bytes, |_| false)
+    }
+
+    /// One in which what `may_wait` is held while there is no connection: for the next attempt, and the one after.
+    pub(crate) fn with_waiting(limit_bytes: usize, may_wait: fn(&F) -> bool) -> Arc<Self> {
+        let state = State {
+            frames: VecDeque::new(),
+            bytes: 0,
+            waker: None,
+            open: true,
+            accepted: false,
+            stream: 0,
+            closings: 0,
+        };
+        Arc::new(Self { state: Mutex::new(state), limit_bytes, may_wait })
     }
 
     fn state(&self) -> MutexGuard<'_, State<F>> {
@@ -45,9 +71,11 @@ impl<F> Outbox<F> {
         let mut refused = Vec::new();
         let mut state = self.state();
         for (weight, frame) in frames {
-            if state.open && (state.bytes == 0 || state.bytes + weight <= self.limit_bytes) {
+            let is_taken = state.open || (self.may_wait)(&frame);
+            if is_taken && (state.bytes == 0 || state.bytes + weight <= self.limit_bytes) {
+                let closings = state.closings;
                 state.bytes += weight;
-                state.frames.push_back((weight, frame));
+                state.frames.push_back(Queued { weight, closings, frame });
             } else {
                 refused.push(frame);
             }
@@ -64,8 +92,8 @@ impl<F> Outbox<F> {
     fn take_from(state: &mut State<F>) -> Vec<F> {
         let mut taken = Vec::with_capacity(state.frames.len().min(1024));
         let mut bytes = 0;
-        while let Some((weight, frame)) =
-            state.frames.pop_front_if(|(weight, _)| bytes == 0 || bytes + *weight <= MESSAGE_BYTES)
+        while let Some(Queued { weight, frame, .. }) =
+            state.frames.pop_front_if(|next| bytes == 0 || bytes + next.weight <= MESSAGE_BYTES)
         {
             bytes += weight;
             state.bytes -= weight;
@@ -96,31 +124,45 @@ impl<F> Outbox<F> {
         self.state().bytes
     }
 
-    /// The connection is gone: what was queued is handed back, and nothing is taken until it opens again.
+    /// The connection is gone, or was refused: what was queued is handed back, apart from what may wait and did not wait
+    /// for an earlier one.
     pub(crate) fn close(&self) -> Vec<F> {
-        let mut state = self.state();
-        state.open = false;
-        state.bytes = 0;
+        let mut guard = self.state();
+        let state = &mut *guard;
+        let queued = std::mem::take(&mut state.frames);
+        let stays = |queued: &Queued<F>| queued.closings == state.closings && (self.may_wait)(&queued.frame);
+        let (held, unsent): (VecDeque<_>, VecDeque<_>) = queued.into_iter().partition(stays);
+        state.bytes = held.iter().map(|queued| queued.weight).sum();
+        state.frames = held;
+        state.closings += 1;
+        (state.open, state.accepted) = (false, false);
         state.waker = None;
-        state.frames.drain(..).map(|(_, frame)| frame).collect()
+        unsent.into_iter().map(|queued| queued.frame).collect()
     }
 
     pub(crate) fn open(&self) {
         self.state().open = true;
     }
 
-    /// The stream of a new connection; streams of earlier ones end.
+    /// The stream of a new connection, which waits until it is accepted; streams of earlier ones end.
     pub(crate) fn stream<M, W: Fn(Vec<F>) -> M>(self: &Arc<Self>, wrap: W) -> OutboxStream<F, W> {
         let mut state = self.state();
-        state.attempt += 1;
-        OutboxStream { outbox: Arc::clone(self), attempt: state.attempt, wrap }
+        state.stream += 1;
+        state.accepted = false;
+        OutboxStream { outbox: Arc::clone(self), number: state.stream, wrap }
+    }
+
+    /// The other side listens: what is queued may leave.
+    pub(crate) fn accept(&self) {
+        self.state().accepted = true;
+        self.wake();
     }
 }
 
 /// The messages that leave an outbox.
 pub(crate) struct OutboxStream<F, W> {
     outbox: Arc<Outbox<F>>,
-    attempt: u64,
+    number: u64,
     wrap: W,
 }
 
@@ -128,9 +170,15 @@ impl<F, M, W: Fn(Vec<F>) -> M + Unpin> Stream for OutboxStream<F, W> {
     type Item = M;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<M>> {
-        if self.outbox.state().attempt != self.attempt {
+        let mut state = self.outbox.state();
+        if state.stream != self.number {
             return Poll::Ready(None);
         }
+        if !state.accepted {
+            state.waker = Some(cx.waker().clone());
+            return Poll::Pending;
+        }
+        drop(state);
         self.outbox.poll_take(cx).map(|frames| Some((self.wrap)(frames)))
     }
 }
@@ -177,12 +225,30 @@ mod tests {
         let waker = Waker::from(Arc::clone(&counter));
         let mut cx = Context::from_waker(&waker);
         let mut first = outbox.stream(|frames| frames);
+        outbox.accept();
         assert_eq!(Pin::new(&mut first).poll_next(&mut cx), Poll::Pending);
         outbox.push([(1, 'a')]);
         outbox.push([(1, 'b')]);
         assert_eq!(*counter.0.lock().unwrap(), 1);
         let mut second = outbox.stream(|frames| frames);
         assert_eq!(Pin::new(&mut first).poll_next(&mut cx), Poll::Ready(None));
+        assert_eq!(Pin::new(&mut second).poll_next(&mut cx), Poll::Pending, "nobody listens yet");
+        outbox.accept();
+        assert_eq!(*counter.0.lock().unwrap(), 2);
         assert_eq!(Pin::new(&mut second).poll_next(&mut cx), Poll::Ready(Some(vec!['a', 'b'])));
+    }
+
+    #[test]
+    fn what_may_wait_is_held_for_two_attempts_and_no_longer() {
+        let outbox = Outbox::with_waiting(100, char::is_ascii_uppercase);
+        assert!(outbox.push([(10, 'A'), (10, 'b')]).is_empty());
+        assert_eq!(outbox.close(), ['b']);
+        assert_eq!(outbox.push([(10, 'C'), (10, 'd'), (90, 'E')]), ['d', 'E'], "what waits counts against the limit");
+        outbox.open();
+        assert!(outbox.push([(10, 'F')]).is_empty());
+        assert_eq!(outbox.close(), ['A'], "it has waited for an attempt before this one");
+        assert_eq!(outbox.bytes(), 20);
+        assert_eq!(outbox.close(), ['C', 'F']);
+        assert_eq!(outbox.bytes(), 0);
     }
 }

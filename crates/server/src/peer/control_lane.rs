@@ -100,6 +100,7 @@ async fn keep_connected(
                 *request.metadata_mut() = metadata.clone();
                 let ended = match client.control(request).await {
                     Ok(response) => {
+                        outbox.accept();
                         tell(ControlInput::LaneUp);
                         last_used = tokio::time::Instant::now();
                         let mut nothing = response.into_inner();

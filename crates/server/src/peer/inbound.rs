@@ -96,12 +96,17 @@ impl v1::peer_server::Peer for PeerService {
             self.traffic.refuse(refusal, "a lane", address, cluster.map(|cluster| cluster.0));
             Status::failed_precondition(refusal.to_string())
         })?;
-        let mine = self.snapshot.borrow().view.cluster;
+        let view = Arc::clone(&self.snapshot.borrow().view);
+        let mine = view.cluster;
         if cluster.is_none() || cluster != mine {
             let name =
                 |cluster: Option<ClusterId>| cluster.map_or_else(|| "none".to_owned(), |cluster| cluster.to_string());
             let message = format!("this node belongs to cluster {}, the caller to {}", name(mine), name(cluster));
             return Err(Status::failed_precondition(message));
+        }
+        // Whom the shards have not heard of they cannot answer; it asks another until gossip has introduced it.
+        if !view.members.contains_key(&from.node) {
+            return Err(Status::unavailable("this node has not heard of the caller yet"));
         }
         let deliver = move |message: v1::Frames| {
             shard_loop::with(|shard_loop| shard_loop.peer_frames(from, message.frames));

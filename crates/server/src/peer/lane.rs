@@ -14,6 +14,7 @@ use tonic::{Request, Status};
 use v1::peer_client::PeerClient;
 
 use crate::outbox::Outbox;
+use crate::peer::codec;
 use crate::peer::seal::Seal;
 use crate::shard_loop;
 
@@ -102,7 +103,8 @@ pub(crate) struct PeerLanes {
 impl PeerLanes {
     pub(crate) fn start(node: NodeId, address: Address, metadata: MetadataMap) -> Self {
         let start = |lane, limit| {
-            let outbox = Outbox::new(limit);
+            // Answers wait for a connection: who asked is there. What is asked is better asked elsewhere.
+            let outbox = Outbox::with_waiting(limit, |frame| !codec::is_request(frame));
             let (address, metadata) = (Arc::clone(&address), metadata.clone());
             let task = tokio::spawn(keep_connected(node, lane, address, metadata, Arc::clone(&outbox)));
             (outbox, task)
@@ -169,6 +171,7 @@ async fn carry(
     let mut request = Request::new(outbox.stream(|frames| v1::Frames { frames }));
     *request.metadata_mut() = metadata.clone();
     let mut nothing = client.lane(request).await?.into_inner();
+    outbox.accept();
     backoff.reset();
     while nothing.message().await?.is_some() {}
     Ok(())
