@@ -176,23 +176,38 @@ impl Network {
         network
     }
 
-    /// Tells every node of all others at once: what a thousand nodes would need some seconds for.
+    /// Tells every node of all others at once, what a thousand nodes would need some seconds for, and that this is no news to
+    /// anybody.
     fn introduce_all(&mut self) {
-        let mut template = None;
-        let mut deltas = Vec::new();
-        for node in self.nodes.iter_mut().flatten() {
+        let nobody = SocketAddr::from(([127, 0, 0, 1], 1));
+        let now = self.now;
+        let say = |node: &mut Node| {
             let mut out = Vec::new();
-            // A contact is told all that is new, which is what the node says of itself.
-            node.handle(self.now, Input::Contact(SocketAddr::from(([127, 0, 0, 1], 1))), &mut out);
+            node.handle(now, Input::Contact(nobody), &mut out);
             let Some(Effect::Send { message, .. }) = out.pop() else { panic!("it opens an exchange") };
-            deltas.extend(message.deltas.iter().filter(|delta| delta.id() == node.me()).cloned());
-            template = Some(Packet { deltas: Vec::new(), digests: Vec::new(), range: None, ..message });
-        }
+            message
+        };
+        // A contact is told all that is new, which is what the node says of itself.
+        let mut deltas: Vec<_> = self.nodes.iter_mut().flatten().flat_map(|node| say(node).deltas).collect();
         deltas.sort_by_key(|delta| *delta.id());
-        let Some(template) = template else { return };
-        let everything = Packet { kind: MessageKind::Ack2, deltas, ..template };
+        deltas.dedup_by_key(|delta| *delta.id());
+        let mut agreement: Option<Packet> = None;
         for node in self.nodes.iter_mut().flatten() {
-            node.handle(self.now, Input::Message(everything.clone()), &mut Vec::new());
+            let greeting = say(node);
+            let everything = Packet { kind: MessageKind::Ack2, deltas: deltas.clone(), digests: Vec::new(), ..greeting };
+            node.handle(now, Input::Message(Packet { address: nobody, ..everything }), &mut Vec::new());
+            let agreement = agreement.get_or_insert_with(|| Packet {
+                kind: MessageKind::Syn,
+                address: nobody,
+                deltas: Vec::new(),
+                digests: Vec::new(),
+                range: None,
+                wanted: Vec::new(),
+                ..say(node)
+            });
+            for _ in 0..8 {
+                node.handle(now, Input::Message(agreement.clone()), &mut Vec::new());
+            }
         }
     }
 
