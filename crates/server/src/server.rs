@@ -148,9 +148,14 @@ enum Ended {
     TookOver,
 }
 
+/// So many tasks run before sockets are looked at again. A shard that is loaded always has some that are ready, and each may
+/// take a millisecond: what has come meanwhile, and is to be refused, must not wait for many of them.
+const EVENT_INTERVAL: u32 = 8;
+
 fn runtime(name: &str) -> Result<tokio::runtime::Runtime, ServerError> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .event_interval(EVENT_INTERVAL)
         .thread_name(name)
         .build()
         .map_err(|error| ServerError::System { what: "a runtime", why: error.to_string() })

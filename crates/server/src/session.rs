@@ -14,12 +14,18 @@ use tonic::{Status, Streaming};
 use crate::outbox::Outbox;
 use crate::shard_loop;
 
+/// So many requests of a session are begun before others have their turn: answers that are due do not wait for the whole of a
+/// large message.
+const PART: usize = 128;
+
 pub(crate) struct SessionStream {
     id: u64,
     incoming: Streaming<v1::SessionRequest>,
     outbox: Arc<Outbox<v1::Response>>,
     /// The weight of the message that the transport took last. It takes the next when that one is on its way.
     leaving: usize,
+    /// Answers were handed out just now; they leave when others have had their turn.
+    has_answered: bool,
     /// The client will send no more.
     ended: bool,
 }
@@ -29,10 +35,10 @@ impl SessionStream {
         // Bounded by the requests in flight rather than by bytes: a reply is never refused.
         let outbox = Outbox::new(usize::MAX);
         let id = shard_loop::with(|shard_loop| shard_loop.open_session(Arc::clone(&outbox)));
-        Self { id, incoming, outbox, leaving: 0, ended: false }
+        Self { id, incoming, outbox, leaving: 0, has_answered: false, ended: false }
     }
 
-    /// Hands over the requests that have come, a message at a time: what is answered at once leaves before more is taken in.
+    /// Hands over the requests that have come, a message at a time: what is refused is answered before more is taken in.
     fn take_in(&mut self, cx: &mut Context<'_>) {
         // So who does not read answers is asked nothing more either.
         while !self.ended && self.outbox.bytes() == 0 {
@@ -60,10 +66,18 @@ impl Stream for SessionStream {
             shard_loop::with(|shard_loop| shard_loop.session_read(self.id, left));
         }
         self.take_in(cx);
+        if self.outbox.bytes() == 0 && shard_loop::with(|shard_loop| shard_loop.session_waits(self.id)) {
+            if !std::mem::take(&mut self.has_answered) {
+                shard_loop::with(|shard_loop| shard_loop.session_proceed(self.id, PART));
+            }
+            // There may be more, which comes after what others have to do.
+            cx.waker().wake_by_ref();
+        }
         let waiting = self.outbox.bytes();
         match self.outbox.poll_take(cx) {
             Poll::Ready(responses) => {
                 self.leaving = waiting - self.outbox.bytes();
+                self.has_answered = true;
                 Poll::Ready(Some(Ok(v1::SessionResponse { responses })))
             }
             Poll::Pending if self.is_over() => Poll::Ready(None),

@@ -81,6 +81,8 @@ struct Session {
     kind: SessionKind,
     /// The requests that have not been answered, by the number the shard knows them by.
     asked: Slab<Asked>,
+    /// Those of them that have been taken on and not begun.
+    waiting: VecDeque<(ClientRef, v1::request::Operation)>,
     /// The bytes that their answers may hold.
     load: usize,
     /// The weight of the answers that the client has not read.
@@ -219,7 +221,10 @@ impl ShardLoop {
     fn open(&mut self, kind: SessionKind) -> u64 {
         let id = u64::from(self.index.0) << 48 | self.next_session;
         self.next_session += 1;
-        self.sessions.insert(id, Session { kind, asked: Slab::new(), load: 0, unread: 0, pending: Vec::new() });
+        self.sessions.insert(
+            id,
+            Session { kind, asked: Slab::new(), waiting: VecDeque::new(), load: 0, unread: 0, pending: Vec::new() },
+        );
         id
     }
 
@@ -248,10 +253,11 @@ impl ShardLoop {
         self.sessions.get(&id).map_or(0, |session| session.load)
     }
 
-    /// Requests of a session, as many as came in one message. A unary call is a batch of one.
+    /// Requests of a session, as many as came in one message: refuses what cannot be taken on, which costs next to nothing. A
+    /// unary call is a batch of one.
     pub(crate) fn session_requests(&mut self, session: u64, requests: Vec<v1::Request>) {
-        let view = Arc::clone(self.shard.view());
-        let pair_bytes = view.layout.as_ref().map_or(DEFAULT_PAIR_BYTES, |layout| layout.pair_bytes()) as usize;
+        let layout = self.shard.view().layout.as_ref();
+        let pair_bytes = layout.map_or(DEFAULT_PAIR_BYTES, |layout| layout.pair_bytes()) as usize;
         for v1::Request { id, operation } in requests {
             let Some(asking) = self.sessions.get_mut(&session) else { return };
             let kind = AskedKind::of(operation.as_ref());
@@ -259,18 +265,35 @@ impl ShardLoop {
             let overloaded = asking.load > 0 && asking.load + load > SESSION_BYTES;
             asking.load += load;
             let from = ClientRef { session, request: asking.asked.insert(Asked { id, kind, load }) as u64 };
-            let understood = if self.draining {
-                Err(Failure::new(FailureKind::Rejected, "this node is stopping; ask another"))
-            } else if overloaded {
-                Err(Failure::new(
+            let refused = match operation {
+                _ if self.draining => Failure::new(FailureKind::Rejected, "this node is stopping; ask another"),
+                _ if overloaded => Failure::new(
                     FailureKind::Overloaded,
                     "this session has too many requests under way; wait for answers",
-                ))
-            } else {
-                let missing = || Failure::new(FailureKind::Invalid, "the request has no operation");
-                operation.ok_or_else(missing).and_then(|operation| client_codec::request_from_wire(&view, operation))
+                ),
+                None => Failure::new(FailureKind::Invalid, "the request has no operation"),
+                Some(operation) => {
+                    asking.waiting.push_back((from, operation));
+                    continue;
+                }
             };
-            match understood {
+            self.reply(from, Response::Failed(refused));
+        }
+        self.leave();
+    }
+
+    /// Whether a session has requests that were taken on and not begun.
+    pub(crate) fn session_waits(&self, id: u64) -> bool {
+        self.sessions.get(&id).is_some_and(|session| !session.waiting.is_empty())
+    }
+
+    /// Begins up to so many of the requests that a session waits for.
+    pub(crate) fn session_proceed(&mut self, id: u64, count: usize) {
+        let view = Arc::clone(self.shard.view());
+        for _ in 0..count {
+            let next = self.sessions.get_mut(&id).and_then(|session| session.waiting.pop_front());
+            let Some((from, operation)) = next else { break };
+            match client_codec::request_from_wire(&view, operation) {
                 Ok(request) => self.client_request(&view, from, request),
                 Err(failure) => self.reply(from, Response::Failed(failure)),
             }
@@ -289,6 +312,7 @@ impl ShardLoop {
         let (reply, receiver) = oneshot::channel();
         let session = self.open(SessionKind::Unary(Some(reply)));
         self.session_requests(session, vec![v1::Request { id: 0, operation: Some(operation) }]);
+        self.session_proceed(session, 1);
         receiver
     }
 

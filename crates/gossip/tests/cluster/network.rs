@@ -194,7 +194,8 @@ impl Network {
         let mut agreement: Option<Packet> = None;
         for node in self.nodes.iter_mut().flatten() {
             let greeting = say(node);
-            let everything = Packet { kind: MessageKind::Ack2, deltas: deltas.clone(), digests: Vec::new(), ..greeting };
+            let everything =
+                Packet { kind: MessageKind::Ack2, deltas: deltas.clone(), digests: Vec::new(), ..greeting };
             node.handle(now, Input::Message(Packet { address: nobody, ..everything }), &mut Vec::new());
             let agreement = agreement.get_or_insert_with(|| Packet {
                 kind: MessageKind::Syn,
