@@ -52,6 +52,9 @@ pub enum Message {
         /// nothing here, and the coordinator mints again above it. (The timestamp alone would not tell a version
         /// of another actor with an equal timestamp, which wins just the same.)
         newest: Dot<ActorId>,
+        /// The processes that have begun to pull the key's partition from this replica. What their nodes answered for before,
+        /// they may have lost, and will not find here if it became durable here after they looked.
+        pulled_by: Vec<(NodeId, ActorId)>,
     },
     /// What do you hold?
     Read {
@@ -84,8 +87,8 @@ pub enum Message {
         range: KeyRange,
         /// The page ends when its keys and records reach this many bytes.
         limit_bytes: u32,
-        /// Whether the answer is to carry a digest.
-        checked: bool,
+        /// The asker's process, if it pulls what it may have lost: the answer then carries a digest.
+        puller: Option<ActorId>,
     },
     /// A page of what this replica durably holds.
     ScanReply {
@@ -95,7 +98,7 @@ pub enum Message {
         rows: Rows,
         /// Whether the range goes on behind the last row.
         more: bool,
-        /// Of the rows, if the scan asked for it.
+        /// Of the rows, for who pulls.
         digest: Option<Digest>,
     },
     /// Coordinate this for a node that holds no replica. Forwarded once, never again.

@@ -16,6 +16,7 @@ mod log;
 mod overlay;
 mod preference;
 mod pull;
+mod pulls;
 mod put;
 mod replica;
 mod scan;
@@ -75,6 +76,7 @@ pub struct Shard {
     keeper: hints::Keeper,
     /// While this node is in doubt.
     pull: Option<pull::Pull>,
+    pulls: pulls::Pulls,
     /// How long the others need to answer a read.
     latencies: BTreeMap<NodeId, quorum::Latency>,
     hedges: quorum::HedgeBudget,
@@ -168,6 +170,7 @@ impl Shard {
             begun: attempt::Begun::default(),
             is_started: false,
             room_asked: None,
+            pulls: pulls::Pulls::default(),
             reported: BTreeMap::new(),
             decisions: Vec::new(),
         }
@@ -436,16 +439,19 @@ impl Shard {
             Message::Read { op, key, known, stand_in_for } => {
                 self.replica_read(now, from, op, key, known, stand_in_for, out);
             }
-            Message::Scan { op, range, limit_bytes, checked } => {
-                self.replica_scan(from, op, range, limit_bytes, checked, out);
+            Message::Scan { op, range, limit_bytes, puller } => {
+                self.replica_scan(from, op, range, limit_bytes, puller, out);
             }
             Message::Forward { op, request } => self.forwarded(now, from, op, request, out),
-            Message::WriteReply { op, newest } => match self.ops.get_mut(op) {
-                Some(Pending::Put(_)) => self.put_reply(now, from.node, op, newest, out),
-                Some(Pending::Get(_)) => self.repair_reply(now, from.node, op, out),
-                Some(Pending::Hint(_)) => self.hint_delivered(now, from.node, op, out),
-                _ => {}
-            },
+            Message::WriteReply { op, newest, pulled_by } => {
+                self.pulled_elsewhere(&pulled_by, out);
+                match self.ops.get_mut(op) {
+                    Some(Pending::Put(_)) => self.put_reply(now, from.node, op, newest, out),
+                    Some(Pending::Get(_)) => self.repair_reply(now, from.node, op, out),
+                    Some(Pending::Hint(_)) => self.hint_delivered(now, from.node, op, out),
+                    _ => {}
+                }
+            }
             Message::ReadSame { op } => self.read_same(now, from.node, op, out),
             Message::ReadReply { op, record } => self.read_reply(now, from.node, op, record, out),
             Message::ScanReply { op, rows, more, digest } => match self.ops.get_mut(op) {
@@ -568,6 +574,7 @@ impl Shard {
         let gone: Vec<NodeId> =
             self.view.members.keys().filter(|id| before.is_up(**id) && !self.view.is_up(**id)).copied().collect();
         self.reported.retain(|id, _| self.view.members.contains_key(id));
+        self.pulls.retain(|node| self.view.members.contains_key(&node));
         for node in gone {
             self.peer_lost(now, node, out);
         }

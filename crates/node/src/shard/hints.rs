@@ -230,7 +230,7 @@ impl Shard {
     ) {
         match answer {
             HintAnswer::Nobody => {}
-            HintAnswer::Peer(to, op) => self.send(to, Message::WriteReply { op, newest }, out),
+            HintAnswer::Peer(to, op) => self.send(to, Message::WriteReply { op, newest, pulled_by: Vec::new() }, out),
             HintAnswer::Mine(op) => self.put_stood_in(now, op, self.me.node, newest, out),
         }
     }

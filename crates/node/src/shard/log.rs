@@ -17,7 +17,7 @@ pub(super) enum AfterDurable {
     /// This node's own vote for a write it coordinates.
     Vote(Op),
     /// The answer to another coordinator's write.
-    WriteReply { to: PeerShard, op: Op, newest: Dot<ActorId> },
+    WriteReply { to: PeerShard, op: Op, partition: PartitionId, newest: Dot<ActorId> },
     /// This node's own answer to a read it coordinates.
     LocalRead { op: Op, record: Record },
     /// The answer to another coordinator's read.
@@ -170,7 +170,10 @@ impl Shard {
     fn come_due(&mut self, now: Now, then: AfterDurable, out: &mut impl Extend<Effect>) {
         match then {
             AfterDurable::Vote(op) => self.put_voted(now, op, quorum::Input::Answer { replica: 0 }, out),
-            AfterDurable::WriteReply { to, op, newest } => self.send(to, Message::WriteReply { op, newest }, out),
+            AfterDurable::WriteReply { to, op, partition, newest } => {
+                let pulled_by = self.pulled_by(partition);
+                self.send(to, Message::WriteReply { op, newest, pulled_by }, out);
+            }
             AfterDurable::LocalRead { op, record } => self.local_read(now, op, Ok(Some(record)), out),
             AfterDurable::ReadReply { to, op, record, known } => self.answer_read(to, op, Some(record), known, out),
             AfterDurable::Pulled(op) => self.pull_stored(now, op, out),

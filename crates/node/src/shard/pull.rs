@@ -255,7 +255,7 @@ impl Shard {
         if let Some(pull) = &mut self.pull {
             pull.current = Some(op);
         }
-        let message = Message::Scan { op, range, limit_bytes: PAGE_BYTES, checked: true };
+        let message = Message::Scan { op, range, limit_bytes: PAGE_BYTES, puller: Some(self.actor) };
         self.ask(from, self.view.tag(), message, out);
     }
 

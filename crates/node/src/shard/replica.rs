@@ -6,7 +6,9 @@ use kvorum_vclock::Timestamp;
 use super::hints::{HINTS_KEYSPACE, HintAnswer, Missed, StandInReader};
 use super::scan::PAGE_BYTES;
 use super::{AfterDurable, Base, Effect, LogSeq, Page, Pending, Report, Shard, StoreError, Waiter, emit};
-use crate::{Digest, Failure, FailureKind, KeyRange, Message, Mode, NodeId, Now, Op, PeerShard, Record, StoredKey};
+use crate::{
+    ActorId, Digest, Failure, FailureKind, KeyRange, Message, Mode, NodeId, Now, Op, PeerShard, Record, StoredKey,
+};
 
 const NO_REPLICA: &str = "holds no replica of that partition";
 const NO_SUCH_REPLICA: &str = "does not know that node as a replica of that partition";
@@ -97,7 +99,8 @@ impl Shard {
         base: (Option<Record>, Option<LogSeq>),
         out: &mut impl Extend<Effect>,
     ) {
-        let then = |merged: &Record| AfterDurable::WriteReply { to: from, op, newest: merged.dot() };
+        let partition = key.partition();
+        let then = |merged: &Record| AfterDurable::WriteReply { to: from, op, partition, newest: merged.dot() };
         self.merge_here(now, key, record, base, then, out);
     }
 
@@ -162,29 +165,27 @@ impl Shard {
         op: Op,
         range: KeyRange,
         limit_bytes: u32,
-        checked: bool,
+        puller: Option<ActorId>,
         out: &mut impl Extend<Effect>,
     ) {
         if !range.place().is_some_and(|(keyspace, partition)| keyspace != HINTS_KEYSPACE && self.holds(partition)) {
             return self.refuse(from, op, FailureKind::Rejected, NO_REPLICA, out);
         }
         // Who pulls wants what is left here, even if that may not be all.
-        if self.view.fitness().in_doubt && !checked {
+        if self.view.fitness().in_doubt && puller.is_none() {
             return self.refuse(from, op, FailureKind::Rejected, IN_DOUBT, out);
         }
         if range.is_reversed() {
             return self.refuse(from, op, FailureKind::Rejected, "the range ends before it starts", out);
         }
-        if checked
+        if let Some(process) = puller
             && let Some((keyspace, partition)) = range.place()
             && range.start == KeyRange::of_partition(keyspace, partition, &[], None).start
         {
-            // It begins to pull. It may have answered, before it lost its disk, for what is not durable here yet and will be
-            // in none of the pages; what it answers from now on it keeps.
-            self.withdraw_answers(from.node, Some(partition), out);
+            self.pull_begins(from.node, process, partition, out);
         }
         let limit_bytes = limit_bytes.clamp(1, PAGE_BYTES);
-        let mine = self.ops.insert(Pending::ReplicaScan { from, op, checked });
+        let mine = self.ops.insert(Pending::ReplicaScan { from, op, checked: puller.is_some() });
         emit(out, Effect::Scan { op: mine, range, limit_bytes });
     }
 

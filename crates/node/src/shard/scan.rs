@@ -92,7 +92,7 @@ impl Shard {
             emit(out, Effect::Scan { op, range, limit_bytes });
         } else {
             let (node, tag) = scan.place.address(replica);
-            self.ask(node, tag, Message::Scan { op, range, limit_bytes, checked: false }, out);
+            self.ask(node, tag, Message::Scan { op, range, limit_bytes, puller: None }, out);
         }
     }
 

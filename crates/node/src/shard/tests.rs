@@ -15,6 +15,7 @@ mod limits;
 mod lost_log;
 mod pull;
 mod pull_sources;
+mod pulls;
 mod put;
 mod random;
 mod regressions;

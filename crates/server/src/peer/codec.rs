@@ -63,8 +63,10 @@ pub(crate) fn frame(to: PeerShard, tag: EpochPhase, message: Message) -> v1::Fra
             let message = Some(Wire::Relayed(relayed));
             return v1::Frame { op: op.to_bits(), epoch: tag.epoch, shard: coordinator.shard.0.into(), message };
         }
-        Message::WriteReply { newest, .. } => {
-            Wire::WriteReply(v1::WriteReply { timestamp: newest.time.to_bits(), actor: newest.actor.0 })
+        Message::WriteReply { newest, pulled_by, .. } => {
+            let process = |(node, actor): (NodeId, ActorId)| v1::Process { node: node.0, actor: actor.0 };
+            let pulled_by = pulled_by.into_iter().map(process).collect();
+            Wire::WriteReply(v1::WriteReply { timestamp: newest.time.to_bits(), actor: newest.actor.0, pulled_by })
         }
         Message::Read { key, known, stand_in_for, .. } => Wire::Read(v1::Read {
             stored_key: key.as_bytes().clone(),
@@ -75,8 +77,8 @@ pub(crate) fn frame(to: PeerShard, tag: EpochPhase, message: Message) -> v1::Fra
         Message::ReadReply { record, .. } => {
             Wire::ReadReply(v1::ReadReply { record: record.map(|record| record.as_bytes().clone()) })
         }
-        Message::Scan { range: KeyRange { start, after_start, end }, limit_bytes, checked, .. } => {
-            Wire::Scan(v1::Scan { start, after_start, end, limit_bytes, checked })
+        Message::Scan { range: KeyRange { start, after_start, end }, limit_bytes, puller, .. } => {
+            Wire::Scan(v1::Scan { start, after_start, end, limit_bytes, puller: puller.map(|process| process.0) })
         }
         Message::ScanReply { rows, more, digest, .. } => {
             let row = |(key, record): (StoredKey, Record)| v1::StoredRow {
@@ -221,7 +223,8 @@ pub(crate) fn unpack(frame: v1::Frame) -> Result<Unpacked, BadFrame> {
         }
         Wire::WriteReply(reply) => {
             let newest = Dot { time: Timestamp::from_bits(reply.timestamp), actor: ActorId(reply.actor) };
-            Message::WriteReply { op, newest }
+            let process = |process: v1::Process| (NodeId(process.node), ActorId(process.actor));
+            Message::WriteReply { op, newest, pulled_by: reply.pulled_by.into_iter().map(process).collect() }
         }
         Wire::Read(read) => {
             let (key, known) = (StoredKey::parse(read.stored_key)?, digest_from_wire(&read.known)?);
@@ -231,7 +234,7 @@ pub(crate) fn unpack(frame: v1::Frame) -> Result<Unpacked, BadFrame> {
         Wire::ReadReply(reply) => Message::ReadReply { op, record: reply.record.map(Record::parse).transpose()? },
         Wire::Scan(scan) => {
             let range = KeyRange { start: scan.start, after_start: scan.after_start, end: scan.end };
-            Message::Scan { op, range, limit_bytes: scan.limit_bytes, checked: scan.checked }
+            Message::Scan { op, range, limit_bytes: scan.limit_bytes, puller: scan.puller.map(ActorId) }
         }
         Wire::ScanReply(reply) => {
             let row =
@@ -316,13 +319,15 @@ mod tests {
                 relay: Vec::new(),
             },
             Message::Relayed { coordinator, op, key: key.clone(), record: record.clone(), minted: Some(dot.time) },
-            Message::WriteReply { op, newest: dot },
+            Message::WriteReply { op, newest: dot, pulled_by: Vec::new() },
+            Message::WriteReply { op, newest: dot, pulled_by: vec![(NodeId(7), ActorId(8)), (NodeId(0), ActorId(0))] },
             Message::Read { op, key: key.clone(), known: None, stand_in_for: None },
             Message::Read { op, key: key.clone(), known: digest, stand_in_for: Some(NodeId(6)) },
             Message::ReadSame { op },
             Message::ReadReply { op, record: Some(record.clone()) },
             Message::ReadReply { op, record: None },
-            Message::Scan { op, range, limit_bytes: 9, checked: true },
+            Message::Scan { op, range: range.clone(), limit_bytes: 9, puller: None },
+            Message::Scan { op, range, limit_bytes: 9, puller: Some(ActorId(0)) },
             Message::ScanReply { op, rows: vec![(key, record.clone())], more: true, digest },
             Message::Forward { op, request: request(put) },
             Message::Forward {

@@ -39,7 +39,7 @@ impl Process {
                     tag,
                     message: Message::Write { op, record, minted: None, stand_in_for: None, .. },
                 } if env.sabotage == Some(Sabotage::RepairSkipped) => {
-                    let message = Message::WriteReply { op, newest: record.dot() };
+                    let message = Message::WriteReply { op, newest: record.dot(), pulled_by: Vec::new() };
                     inputs.push_back(Input::Peer { from: to, tag, message });
                 }
                 Effect::Send { to, lane: _, tag, message } => {

@@ -85,7 +85,7 @@ fn the_first_try_is_remembered_with_its_version() {
         let (record, op) = minted(&mut bench);
         let pairs: Vec<_> = record.attempts().collect();
         assert_eq!(pairs, [Attempted { dot: record.dot(), id: ID }]);
-        bench.peer(2, Message::WriteReply { op, newest: record.dot() });
+        bench.peer(2, Message::WriteReply { op, newest: record.dot(), pulled_by: Vec::new() });
         bench.sync();
         assert_eq!(written(&bench.reply()).0, record.dot());
         // Another client's write does not forget it.
@@ -155,11 +155,11 @@ fn the_first_try_stands_above_all_that_was_acknowledged_and_is_not_minted_again(
     let record = bench.log[1].2.clone();
     assert!(record.dot() > newer.dot());
     // What it loses against now is concurrent.
-    bench.peer(2, Message::WriteReply { op, newest: dot(500) });
+    bench.peer(2, Message::WriteReply { op, newest: dot(500), pulled_by: Vec::new() });
     bench.sync();
     let (dot_of, replicas) = written(&bench.reply());
     assert_eq!((dot_of, replicas.agreed), (record.dot(), 1));
-    bench.peer(3, Message::WriteReply { op, newest: record.dot() });
+    bench.peer(3, Message::WriteReply { op, newest: record.dot(), pulled_by: Vec::new() });
     bench.assert_idle();
 }
 
@@ -193,7 +193,7 @@ fn a_process_that_alone_was_asked_and_has_not_begun_begins() {
     bench.peer(2, holds(op, None));
     let (record, op) = minted(&mut bench);
     bench.sync();
-    bench.peer(2, Message::WriteReply { op, newest: record.dot() });
+    bench.peer(2, Message::WriteReply { op, newest: record.dot(), pulled_by: Vec::new() });
     assert_eq!(written(&bench.reply()).0, record.dot());
     // The lost request comes after all, and another retry.
     bench.ask(attempted(put("k", "v", Level::Quorum), None));
@@ -281,7 +281,7 @@ fn a_causal_retry_finds_its_version_among_siblings() {
     let (to, op) = bench.asked();
     assert_eq!(to, [2], "who lacks it gets both");
     bench.sync();
-    bench.peer(2, Message::WriteReply { op, newest: found.dot() });
+    bench.peer(2, Message::WriteReply { op, newest: found.dot(), pulled_by: Vec::new() });
     assert_eq!(written(&bench.reply()).0, Dot { time: at(1), actor: ActorId(101) });
     assert_eq!(bench.hint_rows(), 0);
 }

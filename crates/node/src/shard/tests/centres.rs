@@ -25,7 +25,7 @@ fn writes(bench: &mut Bench) -> (Vec<(u64, Vec<u64>)>, Option<Op>) {
 
 fn acked(bench: &mut Bench, nodes: &[u64], op: Op, record: &Record) {
     for node in nodes {
-        bench.peer(*node, Message::WriteReply { op, newest: record.dot() });
+        bench.peer(*node, Message::WriteReply { op, newest: record.dot(), pulled_by: Vec::new() });
     }
 }
 
@@ -53,7 +53,7 @@ fn a_relay_hands_the_write_on_and_each_answers_the_coordinator() {
     let coordinator = PeerShard { node: NodeId(1), shard: ShardIndex(3) };
     let (record, minted) = (record(0, "v"), Some(at(0)));
     let relayed = Message::Relayed { coordinator, op: their_op(1), key: key("k"), record: record.clone(), minted };
-    let ack = Message::WriteReply { op: their_op(1), newest: record.dot() };
+    let ack = Message::WriteReply { op: their_op(1), newest: record.dot(), pulled_by: Vec::new() };
 
     let mut bench = node(4, &[]);
     // Whoever is no replica is not written to.
@@ -203,10 +203,10 @@ fn a_silent_relay_does_not_keep_the_write_from_the_others() {
     assert_eq!(to, [2, 3, 4]);
     let newest = bench.log[0].2.dot();
     bench.sync();
-    bench.peer(2, Message::WriteReply { op, newest });
+    bench.peer(2, Message::WriteReply { op, newest, pulled_by: Vec::new() });
     bench.wait(ms(900));
     for (node, _) in bench.sent() {
-        bench.peer(node, Message::WriteReply { op, newest });
+        bench.peer(node, Message::WriteReply { op, newest, pulled_by: Vec::new() });
     }
     assert!(matches!(bench.reply(), crate::Response::Written { .. }), "5 and 6 are well");
 }

@@ -82,7 +82,7 @@ fn a_write_that_others_hold_is_acknowledged_even_if_the_log_here_failed() {
     bench.tell(Input::LogFailed(no_space()));
     bench.reports();
     for node in [2, 3] {
-        bench.peer(node, Message::WriteReply { op, newest });
+        bench.peer(node, Message::WriteReply { op, newest, pulled_by: Vec::new() });
     }
     assert_eq!(written(&bench.reply()).1.answered, 2);
     bench.assert_idle();

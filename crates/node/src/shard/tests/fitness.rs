@@ -114,7 +114,7 @@ fn a_node_in_doubt_takes_writes_and_answers_no_reads() {
     let range = KeyRange::of_partition(key("k").keyspace(), key("k").partition(), b"", None);
     let reads = [
         Message::Read { op: their_op(1), key: key("k"), known: None, stand_in_for: None },
-        Message::Scan { op: their_op(2), range, limit_bytes: 1000, checked: false },
+        Message::Scan { op: their_op(2), range, limit_bytes: 1000, puller: None },
     ];
     for read in reads {
         bench.peer(2, read);
@@ -141,14 +141,14 @@ fn a_write_that_must_win_hears_enough_replicas_that_know_what_they_held() {
     let (nodes, op) = bench.asked();
     bench.sync();
     let minted = bench.store[&key("k")].dot();
-    bench.peer(2, Message::WriteReply { op, newest: minted });
+    bench.peer(2, Message::WriteReply { op, newest: minted, pulled_by: Vec::new() });
     assert_eq!((nodes, bench.replies().len()), (vec![2, 3], 0), "two have stored it, but one knows nothing");
     // The third knows of a version that was acknowledged before: the write is minted again above it.
-    bench.peer(3, Message::WriteReply { op, newest: dot(200) });
+    bench.peer(3, Message::WriteReply { op, newest: dot(200), pulled_by: Vec::new() });
     let (_, op) = bench.asked();
     bench.sync();
     let minted = bench.store[&key("k")].dot();
-    bench.peer(3, Message::WriteReply { op, newest: minted });
+    bench.peer(3, Message::WriteReply { op, newest: minted, pulled_by: Vec::new() });
     assert!(written(&bench.reply()).0 > dot(200));
 }
 

@@ -148,7 +148,7 @@ fn a_replica_coordinates_for_the_node_that_forwarded() {
     assert_eq!(to, [2, 3]);
     let newest = bench.log[0].2.dot();
     bench.sync();
-    bench.peer(3, Message::WriteReply { op, newest });
+    bench.peer(3, Message::WriteReply { op, newest, pulled_by: Vec::new() });
     let sent = bench.sent();
     let [(4, Message::ForwardReply { op, response })] = &sent[..] else { panic!("{sent:?}") };
     assert_eq!(*op, their_op(1));

@@ -30,7 +30,7 @@ fn hinted(bench: &mut Bench, value: &str) -> Record {
     bench.ask(put("k", value, Level::Quorum));
     let (_, op) = bench.asked();
     let record = bench.log.iter().find(|(_, at, _)| *at == key("k")).unwrap().2.clone();
-    bench.peer(2, Message::WriteReply { op, newest: record.dot() });
+    bench.peer(2, Message::WriteReply { op, newest: record.dot(), pulled_by: Vec::new() });
     bench.sync();
     written(&bench.reply());
     assert_eq!((bench.sent(), bench.hint_rows()), (vec![], 2));
@@ -94,7 +94,7 @@ fn who_has_answered_gets_no_hint() {
     bench.sync();
     written(&bench.reply());
     for node in [2, 3] {
-        bench.peer(node, Message::WriteReply { op, newest });
+        bench.peer(node, Message::WriteReply { op, newest, pulled_by: Vec::new() });
     }
     assert_eq!(bench.shard.settling(), 0);
     bench.wait(ms(2000));
@@ -161,7 +161,7 @@ fn a_hint_is_sent_when_its_target_returns_and_erased_when_that_has_it() {
     let (op, of, sent) = delivered(&mut bench);
     assert_eq!((of, sent), (key("k"), record.clone()));
     assert_eq!(bench.erased.len(), 0, "not before it has answered");
-    bench.peer(3, Message::WriteReply { op, newest: record.dot() });
+    bench.peer(3, Message::WriteReply { op, newest: record.dot(), pulled_by: Vec::new() });
     let rows: Vec<_> = bench.erased.iter().filter_map(|(_, key)| row(key)).collect();
     assert_eq!(rows, [(2, 3), (0, 3)], "the content first");
     assert!(matches!(told(&mut bench)[..], [HintQueue { count: 1, .. }]), "as long as that is not durable");
@@ -179,11 +179,11 @@ fn what_merged_into_a_hint_while_it_was_sent_is_sent_too() {
     let (_, write) = bench.asked();
     let new = bench.log.back().unwrap().2.clone();
     bench.refuse(3, write);
-    bench.peer(3, Message::WriteReply { op, newest: old.dot() });
+    bench.peer(3, Message::WriteReply { op, newest: old.dot(), pulled_by: Vec::new() });
     let (again, _, sent) = delivered(&mut bench);
     assert_eq!((sent, bench.erased.len()), (new.clone(), 0));
-    bench.peer(2, Message::WriteReply { op: write, newest: new.dot() });
-    bench.peer(3, Message::WriteReply { op: again, newest: new.dot() });
+    bench.peer(2, Message::WriteReply { op: write, newest: new.dot(), pulled_by: Vec::new() });
+    bench.peer(3, Message::WriteReply { op: again, newest: new.dot(), pulled_by: Vec::new() });
     assert_nothing_is_kept(&mut bench);
 }
 
@@ -206,7 +206,7 @@ fn a_hint_that_cannot_be_delivered_now_is_tried_again_later() {
         bench.wait(ms(600));
         let (op, _, sent) = delivered(&mut bench);
         assert_eq!(sent, record);
-        bench.peer(3, Message::WriteReply { op, newest: record.dot() });
+        bench.peer(3, Message::WriteReply { op, newest: record.dot(), pulled_by: Vec::new() });
         assert_nothing_is_kept(&mut bench);
     }
 }

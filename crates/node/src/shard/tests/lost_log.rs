@@ -73,7 +73,7 @@ impl Life {
             for (node, message) in core::mem::take(&mut self.outbox) {
                 match message {
                     Message::Write { op, record, .. } => {
-                        self.bench.peer(node, Message::WriteReply { op, newest: record.dot() });
+                        self.bench.peer(node, Message::WriteReply { op, newest: record.dot(), pulled_by: Vec::new() });
                     }
                     Message::Read { op, .. } => self.bench.peer(node, Message::ReadReply { op, record: None }),
                     message => self.bench.tell(Input::Unsent { to: NodeId(node), op: message.op() }),

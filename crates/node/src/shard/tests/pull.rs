@@ -2,14 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use kvorum_quorum::Level;
 use kvorum_ring::PartitionId;
 
 use super::bench::*;
 use crate::shard::{Input, Page, PullProgress, Report, StoreError};
 use crate::{
-    Alteration, Catalog, CatalogChange, DEFAULT_KEYSPACE, Digest, FailureKind, KeyRange, KeyspaceId, Lane, Message,
-    NodeId, Op, Record, ShardIndex, StoredKey,
+    ActorId, Alteration, Catalog, CatalogChange, DEFAULT_KEYSPACE, Digest, FailureKind, KeyRange, KeyspaceId, Lane,
+    Message, NodeId, Op, Record, ShardIndex, StoredKey,
 };
 
 /// The founding catalog, in which any write has to reach so many replicas at least.
@@ -36,7 +35,7 @@ pub(super) fn with_default(min_write: u8) -> Setup {
 /// The page that was asked for.
 pub(super) fn page(bench: &mut Bench) -> (u64, Op, KeyRange) {
     let sent = bench.sent_in_lanes();
-    let [(node, Lane::Bulk, Message::Scan { op, range, checked: true, .. })] = &sent[..] else {
+    let [(node, Lane::Bulk, Message::Scan { op, range, puller: Some(_), .. })] = &sent[..] else {
         panic!("expected one page to be asked for, not {sent:?}")
     };
     (*node, *op, range.clone())
@@ -246,38 +245,13 @@ fn who_pulls_is_told_all_there_is_even_by_a_node_in_doubt() {
     let mut bench = doubtful(with_default(3));
     bench.sent();
     bench.store.insert(key("a"), record(0, "v"));
-    let scan = |checked| Message::Scan { op: their_op(1), range: range.clone(), limit_bytes: 1000, checked };
-    bench.peer(2, scan(true));
+    let scan = |puller| Message::Scan { op: their_op(1), range: range.clone(), limit_bytes: 1000, puller };
+    bench.peer(2, scan(Some(ActorId(77))));
     let Page { rows, more } = Page { rows: vec![(key("a"), record(0, "v"))], more: false };
     let digest = Some(Digest::of_rows(&rows));
     assert_eq!(bench.sent(), [(2, Message::ScanReply { op: their_op(1), rows, more, digest })]);
-    bench.peer(2, scan(false));
+    bench.peer(2, scan(None));
     let sent = bench.sent();
     let [(2, Message::Refused { failure, .. })] = &sent[..] else { panic!("{sent:?}") };
     assert_eq!(failure.kind, FailureKind::Rejected);
-}
-
-#[test]
-fn who_pulls_has_lost_what_it_answered_for_and_gets_it_again_before_the_write_is_acknowledged() {
-    let range = KeyRange::of_partition(DEFAULT_KEYSPACE, PartitionId(0), &[], None);
-    let mut bench = Bench::node(1);
-    bench.ask(put("k", "v", Level::All));
-    let (to, op) = bench.asked();
-    assert_eq!(to, [2, 3]);
-    let record = bench.log[0].2.clone();
-    bench.peer(2, Message::WriteReply { op, newest: record.dot() });
-    // Its disk is gone; it pulls, and this node has nothing durable yet that it could give.
-    bench.peer(2, Message::Scan { op: their_op(1), range, limit_bytes: 1000, checked: true });
-    let sent = bench.sent();
-    let [(2, Message::Write { op: again, record: resent, .. }), (2, Message::ScanReply { rows, .. })] = &sent[..]
-    else {
-        panic!("{sent:?}")
-    };
-    assert_eq!((*again, resent, rows.len()), (op, &record, 0));
-    bench.sync();
-    bench.peer(3, Message::WriteReply { op, newest: record.dot() });
-    assert_eq!(bench.replies(), []);
-    bench.peer(2, Message::WriteReply { op, newest: record.dot() });
-    assert_eq!(written(&bench.reply()).0, record.dot());
-    bench.assert_idle();
 }

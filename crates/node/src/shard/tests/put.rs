@@ -7,7 +7,7 @@ use crate::shard::{Input, Report};
 use crate::{FailureKind, Message, NodeId, Replicas};
 
 fn ack(op: crate::Op, record: &crate::Record) -> Message {
-    Message::WriteReply { op, newest: record.dot() }
+    Message::WriteReply { op, newest: record.dot(), pulled_by: Vec::new() }
 }
 
 /// The record a bench has appended last.

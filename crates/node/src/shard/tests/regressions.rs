@@ -180,7 +180,7 @@ fn a_refusal_of_the_read_says_nothing_of_the_repair() {
     bench.refuse(3, repair);
     assert_eq!(bench.asked(), (vec![2], repair), "whose read is not answered either");
     bench.refuse(2, op); // That was the read: the repair is on its way.
-    bench.peer(2, Message::WriteReply { op: repair, newest: new.dot() });
+    bench.peer(2, Message::WriteReply { op: repair, newest: new.dot(), pulled_by: Vec::new() });
     assert!(matches!(bench.reply(), Response::Value { .. }));
 }
 

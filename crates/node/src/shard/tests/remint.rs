@@ -8,7 +8,7 @@ use crate::shard::{Input, Report, StoreError};
 use crate::{ActorId, FailureKind, Message, Op, Record, Replicas};
 
 fn newest(op: Op, newest: Dot<ActorId>) -> Message {
-    Message::WriteReply { op, newest }
+    Message::WriteReply { op, newest, pulled_by: Vec::new() }
 }
 
 fn minted(bench: &Bench) -> Record {

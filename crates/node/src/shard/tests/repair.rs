@@ -54,7 +54,9 @@ fn who_is_behind_is_repaired_when_the_client_has_its_answer() {
     assert_eq!(repairs(&mut bench), [(3, new.clone())]);
     bench.sync();
     assert_eq!(bench.store[&key("k")], new, "this node was behind, too");
-    for (node, message) in [(3, Message::WriteReply { op, newest: new.dot() }), (2, holds(op, Some(&old)))] {
+    for (node, message) in
+        [(3, Message::WriteReply { op, newest: new.dot(), pulled_by: Vec::new() }), (2, holds(op, Some(&old)))]
+    {
         bench.peer(node, message);
     }
     bench.tell(Input::Unsent { to: NodeId(3), op });
@@ -164,7 +166,7 @@ fn a_strict_read_is_answered_when_w_replicas_hold_what_it_returns() {
     assert_eq!((sent, bench.replies()), (vec![(2, new.clone())], vec![]));
     bench.peer(2, holds(op, Some(&new)));
     assert_eq!(bench.replies(), [], "a late answer to the read says nothing of the repair");
-    bench.peer(2, Message::WriteReply { op: repair.unwrap(), newest: new.dot() });
+    bench.peer(2, Message::WriteReply { op: repair.unwrap(), newest: new.dot(), pulled_by: Vec::new() });
     assert_eq!(value(&bench.reply()), (Some("new".into()), agreed(2, 2)));
     bench.assert_idle();
 }
@@ -197,7 +199,7 @@ fn a_strict_read_asks_others_to_hold_it_when_one_fails() {
         assert_eq!(sent, [(2, new.clone())]);
         fail(&mut bench, op);
         assert_eq!((repairs(&mut bench), bench.replies()), (vec![(3, new.clone())], vec![]));
-        bench.peer(3, Message::WriteReply { op, newest: new.dot() });
+        bench.peer(3, Message::WriteReply { op, newest: new.dot(), pulled_by: Vec::new() });
         assert_eq!(value(&bench.reply()).1, agreed(2, 2));
         // Without any other it fails, and says who.
         let (mut bench, _, op) = strictly_read(Some(&new));
@@ -221,7 +223,7 @@ fn a_strict_read_that_cannot_be_made_to_last_in_time_says_so() {
     assert_eq!(failure(&reply).kind, FailureKind::TimedOut);
     let message = &failure(&reply).message;
     assert!(message.contains("what 2 of 3 replicas durably hold, 1 do: n1 answered, n2 did not answer"), "{message}");
-    bench.peer(2, Message::WriteReply { op, newest: dot(0) });
+    bench.peer(2, Message::WriteReply { op, newest: dot(0), pulled_by: Vec::new() });
     bench.assert_idle();
 }
 
@@ -237,7 +239,7 @@ fn what_is_absent_needs_no_repair() {
     bench.peer(2, holds(op, Some(&record(-50, "old"))));
     let (sent, op) = repairs_as(&mut bench);
     assert_eq!((sent, bench.replies()), (vec![(2, gone.clone())], vec![]));
-    bench.peer(2, Message::WriteReply { op: op.unwrap(), newest: gone.dot() });
+    bench.peer(2, Message::WriteReply { op: op.unwrap(), newest: gone.dot(), pulled_by: Vec::new() });
     assert_eq!(value(&bench.reply()).0, None);
 }
 

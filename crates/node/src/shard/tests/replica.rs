@@ -15,7 +15,7 @@ fn write(slot: u32, record: &Record) -> Message {
 }
 
 fn acked(slot: u32, record: &Record) -> (u64, Message) {
-    (2, Message::WriteReply { op: their_op(slot), newest: record.dot() })
+    (2, Message::WriteReply { op: their_op(slot), newest: record.dot(), pulled_by: Vec::new() })
 }
 
 fn refusal(bench: &mut Bench) -> (Op, FailureKind) {
@@ -90,7 +90,9 @@ fn writes_of_several_coordinators_queue_behind_one_load_and_the_newest_stays() {
     bench.sync();
     assert_eq!(bench.store[&key("k")], mine);
     let answers: Vec<_> = bench.sent().into_iter().filter(|(_, message)| !message.is_request()).collect();
-    let of = |to, slot, record: &Record| (to, Message::WriteReply { op: their_op(slot), newest: record.dot() });
+    let of = |to, slot, record: &Record| {
+        (to, Message::WriteReply { op: their_op(slot), newest: record.dot(), pulled_by: Vec::new() })
+    };
     assert_eq!(answers, [of(2, 1, &old), of(3, 2, &new), of(2, 3, &mine)]);
 }
 
@@ -149,7 +151,7 @@ fn what_this_node_holds_no_replica_of_is_refused() {
         for message in [
             their_write(1, key.clone(), record(0, "v")),
             Message::Read { op: their_op(1), key, known: None, stand_in_for: None },
-            Message::Scan { op: their_op(1), range, limit_bytes: 1, checked: false },
+            Message::Scan { op: their_op(1), range, limit_bytes: 1, puller: None },
         ] {
             bench.peer(2, message);
             assert_eq!(refusal(&mut bench), (their_op(1), FailureKind::Rejected));
@@ -166,7 +168,7 @@ fn a_scan_is_refused_unless_its_range_is_one() {
         [(key("b"), false, Some(key("a"))), (key("a"), true, Some(key("a"))), ("short".into(), false, None)]
     {
         let range = KeyRange { start, after_start, end };
-        bench.peer(2, Message::Scan { op: their_op(1), range, limit_bytes: 1, checked: false });
+        bench.peer(2, Message::Scan { op: their_op(1), range, limit_bytes: 1, puller: None });
         assert_eq!(refusal(&mut bench), (their_op(1), FailureKind::Rejected));
     }
     bench.assert_idle();
@@ -178,7 +180,7 @@ fn a_page_is_bounded_whatever_a_peer_asks_for() {
     bench.hold_reads = true;
     let range = KeyRange::of_partition(DEFAULT_KEYSPACE, PARTITION, b"", None);
     for limit_bytes in [0, u32::MAX] {
-        bench.peer(2, Message::Scan { op: their_op(1), range: range.clone(), limit_bytes, checked: false });
+        bench.peer(2, Message::Scan { op: their_op(1), range: range.clone(), limit_bytes, puller: None });
         let Some(Effect::Scan { limit_bytes, .. }) = bench.held.back() else { panic!("it scans") };
         assert!((1..=256 << 10).contains(limit_bytes));
         bench.release();
@@ -198,7 +200,7 @@ fn answers_to_operations_that_do_not_exist_are_ignored() {
     for op in [stale(put_op), stale(get_op), Op::from_bits(0), Op::from_bits(u64::MAX), Op { slot: 1 << 20, ..put_op }]
     {
         for message in [
-            Message::WriteReply { op, newest: dot(400) },
+            Message::WriteReply { op, newest: dot(400), pulled_by: Vec::new() },
             Message::ReadReply { op, record: Some(record(400, "v")) },
             Message::ScanReply { op, rows: vec![], more: true, digest: None },
             Message::ForwardReply {
@@ -217,7 +219,7 @@ fn answers_to_operations_that_do_not_exist_are_ignored() {
     bench.peer(2, Message::ScanReply { op: get_op, rows: vec![], more: true, digest: None });
     bench.peer(2, Message::ReadReply { op: put_op, record: None });
     bench.peer(5, Message::ReadReply { op: get_op, record: None });
-    bench.peer(5, Message::WriteReply { op: put_op, newest: dot(400) });
+    bench.peer(5, Message::WriteReply { op: put_op, newest: dot(400), pulled_by: Vec::new() });
     assert_eq!((bench.replies(), bench.sent(), bench.shard.operations()), (vec![], vec![], 2));
 }
 

@@ -45,7 +45,7 @@ fn a_stand_in_is_asked_for_who_is_down_and_its_answer_counts() {
     let record = bench.log[0].2.clone();
     bench.sync();
     assert_eq!(bench.replies(), []);
-    bench.peer(4, Message::WriteReply { op, newest: record.dot() });
+    bench.peer(4, Message::WriteReply { op, newest: record.dot(), pulled_by: Vec::new() });
     assert_eq!(written(&bench.reply()), (record.dot(), sloppy(2, 2, 2)));
     assert!(matches!(told(&mut bench)[..], [HintQueue { target: NodeId(3), .. }]));
     bench.assert_idle();
@@ -116,9 +116,9 @@ fn a_replica_that_answers_after_it_was_covered_makes_the_write_less_sloppy() {
     bench.sync();
     bench.wait(ms(260));
     let (_, _, op) = asked_to_stand_in(&mut bench)[0];
-    bench.peer(3, Message::WriteReply { op, newest: record.dot() });
+    bench.peer(3, Message::WriteReply { op, newest: record.dot(), pulled_by: Vec::new() });
     assert_eq!(written(&bench.reply()).1, Replicas { sloppy: false, ..sloppy(2, 2, 2) });
-    bench.peer(4, Message::WriteReply { op, newest: record.dot() });
+    bench.peer(4, Message::WriteReply { op, newest: record.dot(), pulled_by: Vec::new() });
     assert_eq!((bench.shard.settling(), appended(&bench)), (0, vec![]), "the stand-in keeps the hint");
     bench.assert_idle();
 }
@@ -140,7 +140,7 @@ fn a_node_without_a_replica_forwards_while_one_is_up_and_else_stands_in_itself()
         assert_eq!(owed.len(), 1, "for one it stands in itself");
         assert!((1..=3).contains(&owed[0]) && owed[0] != other);
         let newest = bench.log.back().unwrap().2.dot();
-        bench.peer(5, Message::WriteReply { op, newest });
+        bench.peer(5, Message::WriteReply { op, newest, pulled_by: Vec::new() });
         assert_eq!(bench.replies(), [], "what it keeps itself is not durable yet");
         bench.sync();
         assert_eq!(written(&bench.reply()), (newest, sloppy(2, 2, 2)));
@@ -175,7 +175,10 @@ fn who_stands_in_keeps_the_write_apart_and_tells_the_newest_it_keeps() {
             assert_eq!(bench.sent(), [], "not before it is durable");
             bench.sync();
         }
-        assert_eq!(bench.sent(), [(1, Message::WriteReply { op: their_op(slot), newest: new.dot() })]);
+        assert_eq!(
+            bench.sent(),
+            [(1, Message::WriteReply { op: their_op(slot), newest: new.dot(), pulled_by: Vec::new() })]
+        );
     }
     assert_eq!((bench.pairs(), bench.hint_rows()), (vec![], 2));
     assert!(matches!(told(&mut bench)[..], [HintQueue { target: NodeId(3), count: 1, owed: 1, .. }]));
