@@ -222,7 +222,9 @@ impl Shard {
     pub fn handle(&mut self, now: Now, input: Input, out: &mut impl Extend<Effect>) {
         match input {
             Input::Client { from, request } => self.request(now, Origin::Client(from), request, out),
-            Input::Peer { from, tag, message } => self.peer(now, from, tag, message, out),
+            // Who asked has given up.
+            Input::Peer { until, .. } if until <= now.elapsed => {}
+            Input::Peer { from, tag, until, message } => self.peer(now, from, tag, until, message, out),
             Input::Loaded { op, result } => self.loaded(now, op, result, out),
             Input::Started => {
                 self.is_started = true;
@@ -417,8 +419,16 @@ impl Shard {
         })
     }
 
-    /// A message of another shard.
-    fn peer(&mut self, now: Now, from: PeerShard, tag: EpochPhase, message: Message, out: &mut impl Extend<Effect>) {
+    /// A message of another shard, which waits until then if it asks for something.
+    fn peer(
+        &mut self,
+        now: Now,
+        from: PeerShard,
+        tag: EpochPhase,
+        until: Duration,
+        message: Message,
+        out: &mut impl Extend<Effect>,
+    ) {
         if message.is_request()
             && let Err(failure) = self.admit_peer(tag)
         {
@@ -437,10 +447,10 @@ impl Shard {
                 Err(failure) => self.send(coordinator, Message::Refused { op, failure }, out),
             },
             Message::Read { op, key, known, stand_in_for } => {
-                self.replica_read(now, from, op, key, known, stand_in_for, out);
+                self.replica_read(now, from, op, key, known, stand_in_for, until, out);
             }
             Message::Scan { op, range, limit_bytes, puller } => {
-                self.replica_scan(from, op, range, limit_bytes, puller, out);
+                self.replica_scan(from, op, range, limit_bytes, puller, until, out);
             }
             Message::Forward { op, request } => self.forwarded(now, from, op, request, out),
             Message::WriteReply { op, newest, pulled_by } => {
@@ -632,15 +642,15 @@ impl Shard {
     /// Sends an answer.
     fn send(&self, to: PeerShard, message: Message, out: &mut impl Extend<Effect>) {
         debug_assert!(!message.is_request());
-        emit(out, Effect::Send { to, lane: message.lane(), tag: self.view.tag(), message });
+        emit(out, Effect::Send { to, lane: message.lane(), tag: self.view.tag(), until: Duration::MAX, message });
     }
 
     /// Sends a request to a node, under the layout by which it was chosen; which of its shards takes it is decided
-    /// there, by the key.
-    fn ask(&self, node: NodeId, tag: EpochPhase, message: Message, out: &mut impl Extend<Effect>) {
+    /// there, by the key. Until then it is waited for: a write always, for what does not reach a replica now must later.
+    fn ask(&self, node: NodeId, tag: EpochPhase, until: Duration, message: Message, out: &mut impl Extend<Effect>) {
         debug_assert!(message.is_request());
         let to = PeerShard { node, shard: self.me.shard };
-        emit(out, Effect::Send { to, lane: message.lane(), tag, message });
+        emit(out, Effect::Send { to, lane: message.lane(), tag, until, message });
     }
 }
 

@@ -1,11 +1,13 @@
 //! Reads that may wait for a disk, on threads that may wait. The queue is bounded by the operations that shards
-//! admit, each of which has at most a few reads under way.
+//! admit, each of which has at most a few reads under way. What nobody waits for any more is not read.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use kvorum_node::{Input, KeyRange, Op, StoredKey};
+use kvorum_node::{Input, KeyRange, Op, StoreError, StoredKey};
 
+use crate::clock::Clock;
 use crate::engine::Engine;
 use crate::mailbox::{Mail, Mailbox};
 
@@ -13,6 +15,8 @@ use crate::mailbox::{Mail, Mailbox};
 pub(crate) struct Job {
     pub(crate) op: Op,
     pub(crate) read: Read,
+    /// When nobody waits for it any more.
+    pub(crate) until: Duration,
     /// Where the result goes.
     pub(crate) to: Arc<Mailbox>,
 }
@@ -40,11 +44,13 @@ pub(crate) struct DiskPool {
 }
 
 impl DiskPool {
-    pub(crate) fn start(engine: &Arc<dyn Engine>, threads: usize) -> std::io::Result<Self> {
+    pub(crate) fn start(engine: &Arc<dyn Engine>, clock: Clock, threads: usize) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::default());
         for number in 0..threads {
             let (engine, queue) = (Arc::clone(engine), Arc::clone(&queue));
-            std::thread::Builder::new().name(format!("kvorum-disk-{number}")).spawn(move || work(&*engine, &queue))?;
+            std::thread::Builder::new()
+                .name(format!("kvorum-disk-{number}"))
+                .spawn(move || work(&*engine, clock, &queue))?;
         }
         Ok(Self { queue })
     }
@@ -73,7 +79,7 @@ fn weight(input: &Input) -> usize {
     }
 }
 
-fn work(engine: &dyn Engine, queue: &Queue) {
+fn work(engine: &dyn Engine, clock: Clock, queue: &Queue) {
     loop {
         let job = {
             let mut jobs = queue.jobs();
@@ -87,12 +93,44 @@ fn work(engine: &dyn Engine, queue: &Queue) {
                 jobs = queue.filled.wait(jobs).unwrap_or_else(PoisonError::into_inner);
             }
         };
-        let Job { op, read, to } = job;
+        let Job { op, read, until, to } = job;
         let input = match read {
+            Read::Get(_) if until <= clock.now().elapsed => Input::Loaded { op, result: Err(StoreError::TooLate) },
+            Read::Scan(..) if until <= clock.now().elapsed => Input::Scanned { op, result: Err(StoreError::TooLate) },
             Read::Get(key) => Input::Loaded { op, result: engine.get(&key) },
             Read::Scan(range, limit_bytes) => Input::Scanned { op, result: engine.scan(&range, limit_bytes) },
         };
         let bytes = weight(&input);
         to.post_heavy(Mail::Input(input), bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::MemoryEngine;
+    use kvorum_node::KeyspaceId;
+    use kvorum_ring::PartitionId;
+
+    #[test]
+    fn what_nobody_waits_for_any_more_is_not_read() {
+        let engine: Arc<dyn Engine> = Arc::new(MemoryEngine::default());
+        let pool = DiskPool::start(&engine, Clock::start(), 1).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let key = || StoredKey::new(KeyspaceId(1), PartitionId(0), b"k");
+        let range = || KeyRange::of_partition(KeyspaceId(1), PartitionId(0), b"", None);
+        for (until, is_read) in [(Duration::ZERO, false), (Duration::MAX, true)] {
+            for read in [Read::Get(key()), Read::Scan(range(), 1000)] {
+                let to = Arc::new(Mailbox::default());
+                pool.submit(Job { op: Op::from_bits(7), read, until, to: Arc::clone(&to) });
+                let mail = runtime.block_on(to.take());
+                let [Mail::Input(input)] = &mail[..] else { panic!("one answer is expected") };
+                match input {
+                    Input::Loaded { result, .. } => assert_eq!(result.is_ok(), is_read, "{result:?}"),
+                    Input::Scanned { result, .. } => assert_eq!(result.is_ok(), is_read, "{result:?}"),
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
     }
 }

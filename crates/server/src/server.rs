@@ -244,7 +244,7 @@ async fn serve(
         completions: Arc::new(completions),
     };
     let engine = config.engine.open(opening)?;
-    let disks = DiskPool::start(&engine, DISK_THREADS)
+    let disks = DiskPool::start(&engine, clock, DISK_THREADS)
         .map_err(|error| ServerError::System { what: "a thread", why: error.to_string() })?;
 
     let (events, control_events) = mpsc::channel(4096);

@@ -28,7 +28,7 @@ use crate::engine::{Batch, Engine, Submitted, TryGet};
 use crate::mailbox::{Mail, Mailbox};
 use crate::outbox::{MESSAGE_BYTES, Outbox};
 use crate::peer::codec::{self, Unpacked};
-use crate::peer::lane::{PeerLanes, peer_metadata};
+use crate::peer::lane::{Outgoing, PeerLanes, peer_metadata};
 use crate::peer::seal::Seal;
 
 thread_local! {
@@ -136,8 +136,8 @@ enum SessionKind {
 
 struct Peer {
     lanes: PeerLanes,
-    requests: Vec<(usize, v1::Frame)>,
-    bulk: Vec<(usize, v1::Frame)>,
+    requests: Vec<(usize, Outgoing)>,
+    bulk: Vec<(usize, Outgoing)>,
 }
 
 /// What the answers to one session's requests may hold: 1024 pairs of 10 KiB. What comes beyond it is refused at once: a
@@ -383,14 +383,15 @@ impl ShardLoop {
 
     /// Frames of a peer, as many as came in one message.
     pub(crate) fn peer_frames(&mut self, from: PeerShard, frames: Vec<v1::Frame>) {
-        let view = Arc::clone(self.shard.view());
+        let (view, now) = (Arc::clone(self.shard.view()), self.shared.clock.now().elapsed);
         for frame in frames {
             match codec::unpack(frame) {
-                Ok(Unpacked { shard, tag, message }) => {
+                Ok(Unpacked { shard, tag, timeout, message }) => {
                     let partition = partition_of_message(&message, &view);
                     let by_key = message.is_request() || partition.is_some();
                     let owner = if by_key { self.owner(partition) } else { shard };
-                    self.route(owner, Input::Peer { from, tag, message });
+                    let until = timeout.map_or(Duration::MAX, |timeout| now.saturating_add(timeout));
+                    self.route(owner, Input::Peer { from, tag, until, message });
                 }
                 Err(bad) => tracing::warn!(peer = %view.name_of(from.node), "{bad}; it is ignored"),
             }
@@ -399,9 +400,9 @@ impl ShardLoop {
     }
 
     /// A lane's connection broke, or could not be made: what was queued is unsent, what was sent may be lost.
-    pub(crate) fn lane_lost(&mut self, node: NodeId, lane: Lane, unsent: Vec<v1::Frame>) {
-        let unsent = unsent.into_iter().filter(codec::is_request);
-        self.inputs.extend(unsent.map(|frame| Input::Unsent { to: node, op: kvorum_node::Op::from_bits(frame.op) }));
+    pub(crate) fn lane_lost(&mut self, node: NodeId, lane: Lane, unsent: Vec<Outgoing>) {
+        let unsent = unsent.into_iter().filter(Outgoing::is_request);
+        self.inputs.extend(unsent.map(|it| Input::Unsent { to: node, op: kvorum_node::Op::from_bits(it.frame.op) }));
         if lane == Lane::Requests {
             self.inputs.push_back(Input::PeerLost(node));
         }
@@ -415,7 +416,7 @@ impl ShardLoop {
         for (id, member) in &view.members {
             if *id != self.shared.me && !member.peer.is_empty() && !self.peers.contains_key(id) {
                 let metadata = peer_metadata(&self.shared.seal, Some(cluster), self.shared.me, self.index);
-                let lanes = PeerLanes::start(*id, Arc::clone(&member.peer), metadata);
+                let lanes = PeerLanes::start(*id, Arc::clone(&member.peer), metadata, self.shared.clock);
                 self.peers.insert(*id, Peer { lanes, requests: Vec::new(), bulk: Vec::new() });
             }
         }
@@ -483,9 +484,9 @@ impl ShardLoop {
         for effect in effects.drain(..) {
             match effect {
                 Effect::Reply { to, response } => self.reply(to, response),
-                Effect::Send { to, lane, tag, message } => {
+                Effect::Send { to, lane, tag, until, message } => {
                     let weight = message.weight();
-                    self.send(to, lane, weight, tag, message);
+                    self.send(to, lane, weight, tag, until, message);
                 }
                 Effect::Append { seq, key, record } => {
                     self.turn.last_seq = seq;
@@ -495,16 +496,18 @@ impl ShardLoop {
                     self.turn.last_seq = seq;
                     self.turn.changes.push((key, None));
                 }
-                Effect::Load { op, key } => match self.shared.engine.try_get(&key) {
+                Effect::Load { op, key, until } => match self.shared.engine.try_get(&key) {
                     TryGet::Hit(record) => self.inputs.push_back(Input::Loaded { op, result: Ok(Some(record)) }),
                     TryGet::Absent => self.inputs.push_back(Input::Loaded { op, result: Ok(None) }),
                     TryGet::Failed(error) => self.inputs.push_back(Input::Loaded { op, result: Err(error) }),
                     TryGet::WouldBlock => {
                         self.inputs.push_back(Input::Loading { op });
-                        self.read_disk(op, Read::Get(key));
+                        self.read_disk(op, Read::Get(key), until);
                     }
                 },
-                Effect::Scan { op, range, limit_bytes } => self.read_disk(op, Read::Scan(range, limit_bytes)),
+                Effect::Scan { op, range, limit_bytes, until } => {
+                    self.read_disk(op, Read::Scan(range, limit_bytes), until);
+                }
                 Effect::Report(report) => {
                     // A full queue drops a report: each is repeated as long as its cause lasts.
                     let _ = self.shared.control.try_send(ControlEvent::Input(ControlInput::Reported(report)));
@@ -514,12 +517,20 @@ impl ShardLoop {
         self.effects = effects;
     }
 
-    fn read_disk(&self, op: kvorum_node::Op, read: Read) {
+    fn read_disk(&self, op: kvorum_node::Op, read: Read, until: Duration) {
         let to = Arc::clone(&self.shared.mailboxes[usize::from(self.index.0)]);
-        self.shared.disks.submit(Job { op, read, to });
+        self.shared.disks.submit(Job { op, read, until, to });
     }
 
-    fn send(&mut self, to: PeerShard, lane: Lane, weight: usize, tag: kvorum_node::EpochPhase, message: Message) {
+    fn send(
+        &mut self,
+        to: PeerShard,
+        lane: Lane,
+        weight: usize,
+        tag: kvorum_node::EpochPhase,
+        until: Duration,
+        message: Message,
+    ) {
         let (op, is_request) = (message.op(), message.is_request());
         match self.peers.get_mut(&to.node) {
             Some(peer) => {
@@ -527,7 +538,7 @@ impl ShardLoop {
                     self.turn.addressed.push(to.node);
                 }
                 let frames = if lane == Lane::Bulk { &mut peer.bulk } else { &mut peer.requests };
-                frames.push((weight, codec::frame(to, tag, message)));
+                frames.push((weight, Outgoing { until, frame: codec::frame(to, tag, message) }));
             }
             None if is_request => self.inputs.push_back(Input::Unsent { to: to.node, op }),
             None => {}
@@ -550,7 +561,7 @@ impl ShardLoop {
             for (lane, frames) in [(Lane::Requests, &mut peer.requests), (Lane::Bulk, &mut peer.bulk)] {
                 if !frames.is_empty() {
                     let back = peer.lanes.outbox(lane).push(frames.drain(..));
-                    refused.extend(back.into_iter().filter(codec::is_request).map(|frame| (node, frame.op)));
+                    refused.extend(back.into_iter().filter(Outgoing::is_request).map(|it| (node, it.frame.op)));
                 }
             }
         }

@@ -253,14 +253,21 @@ impl Environment {
     }
 
     /// Sends a message to a shard; whether the sender may believe that it left.
-    pub(crate) fn send(&mut self, from: PeerShard, to: PeerShard, tag: EpochPhase, message: &Message) -> bool {
+    pub(crate) fn send(
+        &mut self,
+        from: PeerShard,
+        to: PeerShard,
+        tag: EpochPhase,
+        timeout: Duration,
+        message: &Message,
+    ) -> bool {
         let way = self.way(self.host_of(from.node), self.host_of(to.node));
         let is_forward = matches!(message, Message::Forward { .. });
         self.stats.forwarded += u64::from(is_forward);
         // A forwarded request names no dot, so coordinating it twice would write twice: see the README.
         let may_repeat = !is_forward || self.sabotage == Some(Sabotage::RepeatForwards);
         let fate = self.network.fate(way.from.0, way.to.0, may_repeat);
-        self.carry_out(fate, || Event::Peer { way, from, to, tag, message: message.clone() })
+        self.carry_out(fate, || Event::Peer { way, from, to, tag, timeout, message: message.clone() })
     }
 
     /// Sends a message to a control part. Nobody is told when that fails.

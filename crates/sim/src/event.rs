@@ -21,8 +21,8 @@ pub(crate) type Life = u64;
 
 #[derive(Debug)]
 pub(crate) enum Event {
-    /// A message of a shard arrives.
-    Peer { way: Way, from: PeerShard, to: PeerShard, tag: EpochPhase, message: Message },
+    /// A message of a shard arrives, which is waited for so long.
+    Peer { way: Way, from: PeerShard, to: PeerShard, tag: EpochPhase, timeout: Duration, message: Message },
     /// A message of a control part arrives.
     Control { way: Way, message: ControlMessage },
     /// A host notices that its connection to another broke.
@@ -61,9 +61,9 @@ pub(crate) enum Local {
     /// A machine's timer: 0 is the control part, `i + 1` shard `i`.
     Timer { machine: usize, due: Duration },
     /// The disk finds a record now.
-    Load { shard: usize, op: Op, key: StoredKey },
+    Load { shard: usize, op: Op, key: StoredKey, until: Duration },
     /// The disk reads a range now.
-    Scan { shard: usize, op: Op, range: KeyRange, limit_bytes: u32 },
+    Scan { shard: usize, op: Op, range: KeyRange, limit_bytes: u32, until: Duration },
     /// A group of the log is written and synced.
     LogFlushed,
     /// The engine finds time for background work.

@@ -14,7 +14,7 @@ use kvorum_node::control::Founding;
 use kvorum_node::{
     ActorId, Address, ClientRef, Consistency, Control, ControlConfig, ControlEffect, ControlInput, Effect, EpochPhase,
     Input, Limits, MemberMeta, Message, NodeId, Now, Operation, PeerShard, Request, Shard, ShardConfig, ShardIndex,
-    View, partition_of_message, partition_of_request,
+    StoreError, View, partition_of_message, partition_of_request,
 };
 use kvorum_quorum::Level;
 use kvorum_ring::PartitionId;
@@ -210,20 +210,22 @@ impl Process {
         from: PeerShard,
         to: PeerShard,
         tag: EpochPhase,
+        timeout: Duration,
         message: Message,
         disk: &mut Disk,
         env: &mut Environment,
     ) {
         let owner = self.shard_of(partition_of_message(&message, self.shards[0].view()));
         let shard = owner.unwrap_or(usize::from(to.shard.0) % self.shards.len());
+        let until = self.now(env).elapsed.saturating_add(timeout);
         if env.sabotage == Some(Sabotage::CountTwice)
             && matches!(message, Message::WriteReply { .. })
             && let Some(node) = self.view().members.keys().copied().find(|node| *node != from.node && *node != to.node)
         {
             let (from, message) = (PeerShard { node, ..from }, message.clone());
-            self.turn(shard, Input::Peer { from, tag, message }, disk, env);
+            self.turn(shard, Input::Peer { from, tag, until, message }, disk, env);
         }
-        self.turn(shard, Input::Peer { from, tag, message }, disk, env);
+        self.turn(shard, Input::Peer { from, tag, until, message }, disk, env);
     }
 
     /// The connection to a peer broke.
@@ -239,12 +241,14 @@ impl Process {
             Local::Shard { shard, input } => self.turn(shard, input, disk, env),
             Local::Control(input) => self.control_turn(input, disk, env),
             Local::Timer { machine, due } => self.timer(machine, due, disk, env),
-            Local::Load { shard, op, key } => {
-                let result = self.load(&key, disk, env);
+            Local::Load { shard, op, key, until } => {
+                let is_late = self.now(env).elapsed >= until;
+                let result = if is_late { Err(StoreError::TooLate) } else { self.load(&key, disk, env) };
                 self.turn(shard, Input::Loaded { op, result }, disk, env);
             }
-            Local::Scan { shard, op, range, limit_bytes } => {
-                let result = self.scan(&range, limit_bytes, disk, env);
+            Local::Scan { shard, op, range, limit_bytes, until } => {
+                let is_late = self.now(env).elapsed >= until;
+                let result = if is_late { Err(StoreError::TooLate) } else { self.scan(&range, limit_bytes, disk, env) };
                 self.turn(shard, Input::Scanned { op, result }, disk, env);
             }
             Local::LogFlushed => self.log_flushed(disk, env),

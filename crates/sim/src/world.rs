@@ -220,10 +220,10 @@ impl World {
         let env = &mut self.env;
         let Some(event) = env.put_off(event) else { return };
         match event {
-            Event::Peer { way, from, to, tag, message } => {
+            Event::Peer { way, from, to, tag, timeout, message } => {
                 if env.arrives(way) {
                     let (process, disk) = self.hosts[way.to.0].running();
-                    process.peer(from, to, tag, message, disk, env);
+                    process.peer(from, to, tag, timeout, message, disk, env);
                 }
             }
             Event::Control { way, message } => {

@@ -73,11 +73,12 @@ impl Shard {
 
     fn send_forward(&mut self, now: Duration, op: Op, out: &mut impl Extend<Effect>) {
         let Some(Pending::Forward(forward)) = self.ops.get_mut(op) else { return };
-        let left = forward.deadline.saturating_sub(now);
+        let until = forward.deadline;
+        let left = until.saturating_sub(now);
         // The coordinator gives up a little earlier, so that its account of the replicas reaches the client.
         let request = Request { timeout: left - left / 16, ..forward.request.clone() };
         let (node, tag) = forward.place.address(forward.asked);
-        self.ask(node, tag, Message::Forward { op, request }, out);
+        self.ask(node, tag, until, Message::Forward { op, request }, out);
     }
 
     /// A request that another node forwarded here is coordinated as if it were our own client's.

@@ -255,7 +255,7 @@ impl Shard {
 
     fn send_get(&mut self, now: Now, op: Op, replica: usize, out: &mut impl Extend<Effect>) {
         let Some(Pending::Get(get)) = self.ops.get_mut(op) else { return };
-        let key = get.key.clone();
+        let (key, until) = (get.key.clone(), get.deadline);
         if get.place.is_me(replica) && self.view.fitness().in_doubt {
             self.get_store_failed(now, op, out);
         } else if get.place.is_me(replica) {
@@ -263,7 +263,7 @@ impl Shard {
                 Some((record, _)) => Own::Known(record.cloned()),
                 None => Own::Reading,
             };
-            self.read_here(now, op, key, out);
+            self.read_here(now, op, key, until, out);
         } else if matches!(get.own, Own::Reading) {
             get.deferred.insert(replica);
         } else {
@@ -277,8 +277,8 @@ impl Shard {
             Own::Known(Some(record)) if record.as_bytes().len() > SMALL => Some(record.digest()),
             _ => None,
         };
-        let (key, (node, tag)) = (get.key.clone(), get.place.address(replica));
-        self.ask(node, tag, Message::Read { op, key, known, stand_in_for: None }, out);
+        let (key, (node, tag), until) = (get.key.clone(), get.place.address(replica), get.deadline);
+        self.ask(node, tag, until, Message::Read { op, key, known, stand_in_for: None }, out);
     }
 
     /// This node's own copy takes a while to be read: others are asked meanwhile.
@@ -295,7 +295,14 @@ impl Shard {
     }
 
     /// Has this node's own copy read, as far as it is durable: [`Shard::local_read`] follows.
-    pub(super) fn read_here(&mut self, now: Now, op: Op, key: StoredKey, out: &mut impl Extend<Effect>) {
+    pub(super) fn read_here(
+        &mut self,
+        now: Now,
+        op: Op,
+        key: StoredKey,
+        until: Duration,
+        out: &mut impl Extend<Effect>,
+    ) {
         match (self.overlay.newest(&key), self.log.failure()) {
             (Some(_), Some(error)) => {
                 let error = error.clone();
@@ -305,7 +312,7 @@ impl Shard {
                 let record = record.clone();
                 self.when_durable(seq, AfterDurable::LocalRead { op, record });
             }
-            (Some((None, _)) | None, _) => emit(out, Effect::Load { op, key }),
+            (Some((None, _)) | None, _) => emit(out, Effect::Load { op, key, until }),
         }
     }
 

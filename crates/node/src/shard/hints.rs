@@ -268,10 +268,11 @@ impl Shard {
         now: Now,
         reader: StandInReader,
         key: &StoredKey,
+        until: Duration,
         out: &mut impl Extend<Effect>,
     ) {
         let targets = self.view.replicas(key.partition()).map(|replica| replica.id).collect();
-        let read = StandInRead { reader, key: key.detached(), targets, found: None };
+        let read = StandInRead { reader, key: key.detached(), until, targets, found: None };
         let op = self.ops.insert(Pending::StandInRead(read));
         self.stand_in_reads_on(now, op, out);
     }
@@ -280,7 +281,7 @@ impl Shard {
     pub(super) fn stand_in_reads_on(&mut self, now: Now, op: Op, out: &mut impl Extend<Effect>) {
         let Some(Pending::StandInRead(read)) = self.ops.get_mut(op) else { return };
         let Some(target) = read.targets.pop() else { return self.stand_in_told(now, op, None, out) };
-        let content = content_key(target, Kind::Owed, &read.key);
+        let (content, until) = (content_key(target, Kind::Owed, &read.key), read.until);
         match (self.overlay.newest(&content).map(|(record, seq)| (record.cloned(), seq)), self.log.failure()) {
             (Some((Some(_), _)), Some(error)) => {
                 let error = error.clone();
@@ -288,7 +289,7 @@ impl Shard {
             }
             // It is told when it is durable; nothing is known until then.
             (Some((Some(record), seq)), None) => self.when_durable(seq, AfterDurable::LocalRead { op, record }),
-            _ => emit(out, Effect::Load { op, key: content }),
+            _ => emit(out, Effect::Load { op, key: content, until }),
         }
     }
 }
@@ -298,6 +299,8 @@ impl Shard {
 pub(super) struct StandInRead {
     pub(super) reader: StandInReader,
     key: StoredKey,
+    /// How long it is waited for.
+    until: Duration,
     /// The replicas that are left to look at.
     targets: Vec<NodeId>,
     /// What was found for the others.

@@ -36,13 +36,16 @@ pub enum StoreError {
     /// What was read is damaged.
     #[error("the store holds damaged data: {0}")]
     Corruption(String),
+    /// It was not read: by the time it could have been, nobody waited for it any more.
+    #[error("the store was too busy to read it in time")]
+    TooLate,
 }
 
 impl StoreError {
     /// What another coordinator is told.
     pub(super) fn kind(&self) -> FailureKind {
         match self {
-            Self::Io(_) => FailureKind::Rejected,
+            Self::Io(_) | Self::TooLate => FailureKind::Rejected,
             Self::Corruption(_) => FailureKind::DataLoss,
         }
     }
@@ -76,6 +79,8 @@ pub enum Input {
         from: PeerShard,
         /// The layout it acted under.
         tag: EpochPhase,
+        /// When the sender no longer waits for it, by this node's own time; [`Duration::MAX`] if it always does.
+        until: Duration,
         /// What.
         message: Message,
     },
@@ -135,6 +140,8 @@ pub enum Effect {
         lane: Lane,
         /// Under which layout.
         tag: EpochPhase,
+        /// When nobody waits for it any more, and it need not leave; the receiver is told how long that is.
+        until: Duration,
         /// What.
         message: Message,
     },
@@ -161,6 +168,8 @@ pub enum Effect {
         op: Op,
         /// Of what.
         key: StoredKey,
+        /// When nobody waits for it any more: then [`StoreError::TooLate`] does as well.
+        until: Duration,
     },
     /// Read a range of what the engine durably holds.
     Scan {
@@ -170,6 +179,8 @@ pub enum Effect {
         range: KeyRange,
         /// The page ends when its keys and records reach this many bytes; it holds at least one row if there is one.
         limit_bytes: u32,
+        /// When nobody waits for it any more: then [`StoreError::TooLate`] does as well.
+        until: Duration,
     },
     /// Tell the control part.
     Report(Report),

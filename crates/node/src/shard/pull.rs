@@ -256,7 +256,7 @@ impl Shard {
             pull.current = Some(op);
         }
         let message = Message::Scan { op, range, limit_bytes: PAGE_BYTES, puller: Some(self.actor) };
-        self.ask(from, self.view.tag(), message, out);
+        self.ask(from, self.view.tag(), deadline, message, out);
     }
 
     /// A replica tells what it holds.

@@ -1,5 +1,7 @@
 //! Serving the reads, writes and scans that other nodes coordinate, as a replica or in the place of one.
 
+use core::time::Duration;
+
 use kvorum_hints::Kind;
 use kvorum_vclock::Timestamp;
 
@@ -83,7 +85,7 @@ impl Shard {
             let (key, record) = (key.clone(), record.clone());
             let to = PeerShard { node, shard: self.me.shard };
             let message = Message::Relayed { coordinator, op, key, record, minted };
-            emit(out, Effect::Send { to, lane: message.lane(), tag: self.view.tag(), message });
+            emit(out, Effect::Send { to, lane: message.lane(), tag: self.view.tag(), until: Duration::MAX, message });
         }
     }
 
@@ -113,13 +115,14 @@ impl Shard {
         key: StoredKey,
         known: Option<Digest>,
         stand_in_for: Option<NodeId>,
+        until: Duration,
         out: &mut impl Extend<Effect>,
     ) {
         if self.view.fitness().in_doubt {
             return self.refuse(from, op, FailureKind::Rejected, IN_DOUBT, out);
         }
         if stand_in_for.is_some() {
-            return self.stand_in_read(now, StandInReader::Peer(from, op), &key, out);
+            return self.stand_in_read(now, StandInReader::Peer(from, op), &key, until, out);
         }
         if !self.holds(key.partition()) {
             return self.refuse(from, op, FailureKind::Rejected, NO_REPLICA, out);
@@ -129,7 +132,7 @@ impl Shard {
             return self.when_durable(seq, then);
         }
         let mine = self.ops.insert(Pending::ReplicaRead { from, op, known });
-        emit(out, Effect::Load { op: mine, key });
+        emit(out, Effect::Load { op: mine, key, until });
     }
 
     /// Tells another coordinator what this replica holds, in full unless it holds the same.
@@ -155,6 +158,7 @@ impl Shard {
         let Some(Pending::ReplicaRead { from, op, known }) = self.ops.remove(mine) else { return };
         match result {
             Ok(record) => self.answer_read(from, op, record, known, out),
+            Err(StoreError::TooLate) => {}
             Err(error) => self.refuse(from, op, error.kind(), &error.to_string(), out),
         }
     }
@@ -166,6 +170,7 @@ impl Shard {
         range: KeyRange,
         limit_bytes: u32,
         puller: Option<ActorId>,
+        until: Duration,
         out: &mut impl Extend<Effect>,
     ) {
         if !range.place().is_some_and(|(keyspace, partition)| keyspace != HINTS_KEYSPACE && self.holds(partition)) {
@@ -186,7 +191,7 @@ impl Shard {
         }
         let limit_bytes = limit_bytes.clamp(1, PAGE_BYTES);
         let mine = self.ops.insert(Pending::ReplicaScan { from, op, checked: puller.is_some() });
-        emit(out, Effect::Scan { op: mine, range, limit_bytes });
+        emit(out, Effect::Scan { op: mine, range, limit_bytes, until });
     }
 
     pub(super) fn replica_scanned(
@@ -201,6 +206,7 @@ impl Shard {
                 let digest = checked.then(|| Digest::of_rows(&rows));
                 self.send(from, Message::ScanReply { op, rows, more, digest }, out);
             }
+            Err(StoreError::TooLate) => {}
             Err(error) => self.refuse(from, op, error.kind(), &error.to_string(), out),
         }
     }

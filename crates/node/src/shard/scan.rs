@@ -19,6 +19,7 @@ pub(super) struct Scan {
     origin: Origin,
     pub(super) place: Preference,
     range: KeyRange,
+    deadline: Duration,
     limit_bytes: u32,
     limit_rows: Option<u32>,
     keys_only: bool,
@@ -57,6 +58,7 @@ impl Shard {
             origin,
             place,
             range,
+            deadline,
             limit_bytes,
             limit_rows: scan.limit_rows,
             keys_only: scan.keys_only,
@@ -85,14 +87,14 @@ impl Shard {
 
     fn send_scan(&mut self, now: Now, op: Op, replica: usize, out: &mut impl Extend<Effect>) {
         let Some(Pending::Scan(scan)) = self.ops.get_mut(op) else { return };
-        let (range, limit_bytes) = (scan.range.clone(), scan.limit_bytes);
+        let (range, limit_bytes, until) = (scan.range.clone(), scan.limit_bytes, scan.deadline);
         if scan.place.is_me(replica) && self.view.fitness().in_doubt {
             self.scan_voted(now, op, quorum::Input::Error { replica }, out);
         } else if scan.place.is_me(replica) {
-            emit(out, Effect::Scan { op, range, limit_bytes });
+            emit(out, Effect::Scan { op, range, limit_bytes, until });
         } else {
             let (node, tag) = scan.place.address(replica);
-            self.ask(node, tag, Message::Scan { op, range, limit_bytes, puller: None }, out);
+            self.ask(node, tag, until, Message::Scan { op, range, limit_bytes, puller: None }, out);
         }
     }
 

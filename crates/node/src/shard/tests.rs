@@ -5,6 +5,7 @@ mod attempt;
 mod bench;
 mod causal;
 mod centres;
+mod expired;
 mod failure;
 mod fitness;
 mod forward;

@@ -51,12 +51,12 @@ impl Shard {
 
     fn send_why(&mut self, now: Now, op: Op, replica: usize, out: &mut impl Extend<Effect>) {
         let Some(Pending::Why(why)) = self.ops.get_mut(op) else { return };
-        let key = why.key.clone();
+        let (key, until) = (why.key.clone(), why.until);
         if !why.place.is_me(replica) {
             let (node, tag) = why.place.address(replica);
-            return self.ask(node, tag, Message::Read { op, key, known: None, stand_in_for: None }, out);
+            return self.ask(node, tag, until, Message::Read { op, key, known: None, stand_in_for: None }, out);
         }
-        self.read_here(now, op, key, out);
+        self.read_here(now, op, key, until, out);
     }
 
     pub(super) fn why_reply(&mut self, node: NodeId, op: Op, record: Option<Record>, out: &mut impl Extend<Effect>) {

@@ -42,7 +42,8 @@ impl KnownCause for kvorum_node::BadStoredKey {}
 impl KnownCause for kvorum_node::BadRecord {}
 impl KnownCause for kvorum_node::Failure {}
 
-/// Puts a message into a frame. `to` is the shard it is for, if it answers one.
+/// Puts a message into a frame. `to` is the shard it is for, if it answers one. How long it is waited for is not known before
+/// it leaves.
 pub(crate) fn frame(to: PeerShard, tag: EpochPhase, message: Message) -> v1::Frame {
     let op = message.op().to_bits();
     let message = match message {
@@ -61,7 +62,8 @@ pub(crate) fn frame(to: PeerShard, tag: EpochPhase, message: Message) -> v1::Fra
                 minted: minted.map(Timestamp::to_bits),
             };
             let message = Some(Wire::Relayed(relayed));
-            return v1::Frame { op: op.to_bits(), epoch: tag.epoch, shard: coordinator.shard.0.into(), message };
+            let shard = coordinator.shard.0.into();
+            return v1::Frame { op: op.to_bits(), epoch: tag.epoch, shard, timeout_ms: None, message };
         }
         Message::WriteReply { newest, pulled_by, .. } => {
             let process = |(node, actor): (NodeId, ActorId)| v1::Process { node: node.0, actor: actor.0 };
@@ -92,7 +94,7 @@ pub(crate) fn frame(to: PeerShard, tag: EpochPhase, message: Message) -> v1::Fra
         Message::ForwardReply { response, .. } => Wire::ForwardReply(forward_reply(response)),
         Message::Refused { failure, .. } => Wire::Refused(error_to_wire(failure)),
     };
-    v1::Frame { op, epoch: tag.epoch, shard: to.shard.0.into(), message: Some(message) }
+    v1::Frame { op, epoch: tag.epoch, shard: to.shard.0.into(), timeout_ms: None, message: Some(message) }
 }
 
 fn digest_to_wire(digest: Option<Digest>) -> Bytes {
@@ -203,6 +205,8 @@ fn forward_answer(reply: v1::ForwardReply) -> Result<Response, BadFrame> {
 pub(crate) struct Unpacked {
     pub(crate) shard: ShardIndex,
     pub(crate) tag: EpochPhase,
+    /// How long the sender waits for it; none if always.
+    pub(crate) timeout: Option<Duration>,
     pub(crate) message: Message,
 }
 
@@ -253,6 +257,7 @@ pub(crate) fn unpack(frame: v1::Frame) -> Result<Unpacked, BadFrame> {
     Ok(Unpacked {
         shard: shard_of(frame.shard)?,
         tag: EpochPhase { epoch: frame.epoch, phase: Phase::Stable },
+        timeout: frame.timeout_ms.map(|ms| Duration::from_millis(ms.into())),
         message,
     })
 }

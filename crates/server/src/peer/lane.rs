@@ -13,6 +13,7 @@ use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 use v1::peer_client::PeerClient;
 
+use crate::clock::Clock;
 use crate::outbox::Outbox;
 use crate::peer::codec;
 use crate::peer::seal::Seal;
@@ -93,20 +94,41 @@ impl Backoff {
     }
 }
 
+/// What waits to leave, and when nobody waits for it any more.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) until: Duration,
+    pub(crate) frame: v1::Frame,
+}
+
+impl Outgoing {
+    pub(crate) fn is_request(&self) -> bool {
+        codec::is_request(&self.frame)
+    }
+
+    /// The frame as it leaves now; none if that is too late.
+    fn leave(self, now: Duration) -> Option<v1::Frame> {
+        let left = self.until.checked_sub(now).filter(|left| !left.is_zero())?;
+        // Rounded up, for 0 is nothing; what is longer than a number can say is for ever.
+        let timeout_ms = u32::try_from(left.as_nanos().div_ceil(1_000_000)).ok();
+        Some(v1::Frame { timeout_ms, ..self.frame })
+    }
+}
+
 /// The lanes of one shard thread to one peer. Dropping them ends their connections.
 pub(crate) struct PeerLanes {
     address: Address,
-    requests: (Arc<Outbox<v1::Frame>>, JoinHandle<()>),
-    bulk: (Arc<Outbox<v1::Frame>>, JoinHandle<()>),
+    requests: (Arc<Outbox<Outgoing>>, JoinHandle<()>),
+    bulk: (Arc<Outbox<Outgoing>>, JoinHandle<()>),
 }
 
 impl PeerLanes {
-    pub(crate) fn start(node: NodeId, address: Address, metadata: MetadataMap) -> Self {
+    pub(crate) fn start(node: NodeId, address: Address, metadata: MetadataMap, clock: Clock) -> Self {
         let start = |lane, limit| {
             // Answers wait for a connection: who asked is there. What is asked is better asked elsewhere.
-            let outbox = Outbox::with_waiting(limit, |frame| !codec::is_request(frame));
+            let outbox = Outbox::with_waiting(limit, |it: &Outgoing| !it.is_request());
             let (address, metadata) = (Arc::clone(&address), metadata.clone());
-            let task = tokio::spawn(keep_connected(node, lane, address, metadata, Arc::clone(&outbox)));
+            let task = tokio::spawn(keep_connected(node, lane, address, metadata, Arc::clone(&outbox), clock));
             (outbox, task)
         };
         let (requests, bulk) = (start(Lane::Requests, REQUESTS_LIMIT), start(Lane::Bulk, BULK_LIMIT));
@@ -117,7 +139,7 @@ impl PeerLanes {
         &self.address
     }
 
-    pub(crate) fn outbox(&self, lane: Lane) -> &Arc<Outbox<v1::Frame>> {
+    pub(crate) fn outbox(&self, lane: Lane) -> &Arc<Outbox<Outgoing>> {
         if lane == Lane::Bulk { &self.bulk.0 } else { &self.requests.0 }
     }
 }
@@ -135,7 +157,8 @@ async fn keep_connected(
     lane: Lane,
     address: Address,
     metadata: MetadataMap,
-    outbox: Arc<Outbox<v1::Frame>>,
+    outbox: Arc<Outbox<Outgoing>>,
+    clock: Clock,
 ) {
     let mut backoff = Backoff::new();
     let mut told = false;
@@ -143,7 +166,7 @@ async fn keep_connected(
         match connect(&address).await {
             Ok(client) => {
                 outbox.open();
-                let ended = carry(client, &metadata, &outbox, &mut backoff).await;
+                let ended = carry(client, &metadata, &outbox, clock, &mut backoff).await;
                 tracing::debug!(peer = %address, ?lane, ?ended, "the lane ended");
                 if let Err(status) = &ended
                     && status.code() == tonic::Code::FailedPrecondition
@@ -165,14 +188,36 @@ async fn keep_connected(
 async fn carry(
     mut client: PeerClient<Channel>,
     metadata: &MetadataMap,
-    outbox: &Arc<Outbox<v1::Frame>>,
+    outbox: &Arc<Outbox<Outgoing>>,
+    clock: Clock,
     backoff: &mut Backoff,
 ) -> Result<(), Status> {
-    let mut request = Request::new(outbox.stream(|frames| v1::Frames { frames }));
+    let leave = move |waiting: Vec<Outgoing>| {
+        let now = clock.now().elapsed;
+        v1::Frames { frames: waiting.into_iter().filter_map(|it| it.leave(now)).collect() }
+    };
+    let mut request = Request::new(outbox.stream(leave));
     *request.metadata_mut() = metadata.clone();
     let mut nothing = client.lane(request).await?.into_inner();
     outbox.accept();
     backoff.reset();
     while nothing.message().await?.is_some() {}
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_waits_for_any_more_does_not_leave_and_the_rest_says_how_long_it_is_waited_for() {
+        let ms = Duration::from_millis;
+        let leave = |until, now| Outgoing { until, frame: v1::Frame { op: 7, ..Default::default() } }.leave(now);
+        assert_eq!(leave(ms(50), ms(50)), None);
+        assert_eq!(leave(ms(50), ms(51)), None);
+        let left = |until, now| leave(until, now).map(|frame| (frame.op, frame.timeout_ms));
+        assert_eq!(left(ms(50), ms(20)), Some((7, Some(30))));
+        assert_eq!(left(ms(50), ms(50) - Duration::from_nanos(1)), Some((7, Some(1))), "rounded up");
+        assert_eq!(left(Duration::MAX, ms(50)), Some((7, None)));
+    }
 }

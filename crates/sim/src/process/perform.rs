@@ -38,16 +38,18 @@ impl Process {
                     lane: Lane::Requests,
                     tag,
                     message: Message::Write { op, record, minted: None, stand_in_for: None, .. },
+                    ..
                 } if env.sabotage == Some(Sabotage::RepairSkipped) => {
                     let message = Message::WriteReply { op, newest: record.dot(), pulled_by: Vec::new() };
-                    inputs.push_back(Input::Peer { from: to, tag, message });
+                    inputs.push_back(Input::Peer { from: to, tag, until: Duration::MAX, message });
                 }
-                Effect::Send { to, lane: _, tag, message } => {
+                Effect::Send { to, lane: _, tag, until, message } => {
                     if let Message::Write { record, .. } = &message {
                         env.watch.versions_of(record);
                     }
                     let from = PeerShard { node: env.id(self.host), shard: ShardIndex(shard as u16) };
-                    if !env.send(from, to, tag, &message) && message.is_request() {
+                    let timeout = until.saturating_sub(self.now(env).elapsed);
+                    if !env.send(from, to, tag, timeout, &message) && message.is_request() {
                         inputs.push_back(Input::Unsent { to: to.node, op: message.op() });
                     }
                 }
@@ -63,7 +65,7 @@ impl Process {
                 Effect::Load { op, .. } if merges && env.sabotage == Some(Sabotage::Overwrite) => {
                     inputs.push_back(Input::Loaded { op, result: Ok(None) });
                 }
-                Effect::Load { op, key } => match self.disk_delay(env) {
+                Effect::Load { op, key, until } => match self.disk_delay(env) {
                     None => inputs.push_back(Input::Loaded { op, result: self.load(&key, disk, env) }),
                     // The engine looks at some moment between the question and the answer.
                     Some(delay) if env.disk_random.permille(500) => {
@@ -73,15 +75,15 @@ impl Process {
                     }
                     Some(delay) => {
                         inputs.push_back(Input::Loading { op });
-                        env.local(self.host, delay, Local::Load { shard, op, key });
+                        env.local(self.host, delay, Local::Load { shard, op, key, until });
                     }
                 },
-                Effect::Scan { op, range, limit_bytes } => match self.disk_delay(env) {
+                Effect::Scan { op, range, limit_bytes, until } => match self.disk_delay(env) {
                     None => {
                         let result = self.scan(&range, limit_bytes, disk, env);
                         inputs.push_back(Input::Scanned { op, result });
                     }
-                    Some(delay) => env.local(self.host, delay, Local::Scan { shard, op, range, limit_bytes }),
+                    Some(delay) => env.local(self.host, delay, Local::Scan { shard, op, range, limit_bytes, until }),
                 },
                 Effect::Report(mut report) => {
                     match &mut report {

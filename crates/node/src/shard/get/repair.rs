@@ -1,5 +1,7 @@
 //! Repairing replicas that a read has found behind: in the background, or before a strict read is answered.
 
+use core::time::Duration;
+
 use kvorum_quorum::{self as quorum, Outcome};
 
 use super::Get;
@@ -50,7 +52,7 @@ impl Shard {
             let (node, tag) = place.address(replica);
             let key = key.clone();
             let message = Message::Write { op, key, record, minted: None, stand_in_for: None, relay: Vec::new() };
-            return self.ask(node, tag, message, out);
+            return self.ask(node, tag, Duration::MAX, message, out);
         }
         if self.log.failure().is_some() || self.is_full() {
             if let Merged::Repaired(op) = then {

@@ -14,11 +14,13 @@ impl Shard {
             return self.get_voted(now, op, quorum::Input::NoStandIn { replica }, out);
         };
         let (key, (target, tag)) = (get.key.clone(), get.place.address(replica));
+        let until = get.deadline;
         get.stand_ins.ask(node, replica);
         if node == self.me.node {
-            self.stand_in_read(now, StandInReader::Mine(op), &key, out);
+            self.stand_in_read(now, StandInReader::Mine(op), &key, until, out);
         } else {
-            self.ask(node, tag, Message::Read { op, key, known: None, stand_in_for: Some(target) }, out);
+            let message = Message::Read { op, key, known: None, stand_in_for: Some(target) };
+            self.ask(node, tag, until, message, out);
         }
     }
 

@@ -93,7 +93,7 @@ impl Shard {
                     let range = KeyRange::of_partition(HINTS_KEYSPACE, partition, &prefix, after.as_deref());
                     let op = self.begin_background(Pending::HintPage { target, partition, limit });
                     let limit_bytes = u32::try_from(limit.saturating_mul(ORDER_ROW)).unwrap_or(u32::MAX);
-                    emit(out, Effect::Scan { op, range, limit_bytes });
+                    emit(out, Effect::Scan { op, range, limit_bytes, until: Duration::MAX });
                 }
                 hints::Effect::Send { target, partition, seq } => {
                     self.name_hint(now, target, partition, seq, false, out);
@@ -145,7 +145,7 @@ impl Shard {
         let delivery = Delivery { target, partition, seq, drops, stage: Stage::Naming, deadline };
         let op = self.begin_background(Pending::Hint(delivery));
         self.deadlines.add(now.elapsed, deadline, op);
-        emit(out, Effect::Load { op, key: order_key(target, partition, seq) });
+        emit(out, Effect::Load { op, key: order_key(target, partition, seq), until: deadline });
     }
 
     /// A row of a hint that is to be delivered was read.
@@ -170,14 +170,14 @@ impl Shard {
                     let then = AfterDurable::HintGone { target, partition, seq };
                     return self.erase(&order_key(target, partition, seq), then, out);
                 };
-                let content = content_key(delivery.target, named.kind, &named.key);
+                let (content, until) = (content_key(delivery.target, named.kind, &named.key), delivery.deadline);
                 delivery.stage = Stage::Reading { named };
                 if delivery.drops {
                     return self.hint_read(now, op, None, out);
                 }
                 match self.overlay.newest(&content).map(|(record, _)| record.cloned()) {
                     Some(record) => self.hint_read(now, op, record, out),
-                    None => emit(out, Effect::Load { op, key: content }),
+                    None => emit(out, Effect::Load { op, key: content, until }),
                 }
             }
             Stage::Reading { .. } => self.hint_read(now, op, row, out),
@@ -200,7 +200,8 @@ impl Shard {
                 let to = PeerShard { node: target, shard: self.me.shard };
                 let key = named.key;
                 let message = Message::Write { op, key, record, minted: None, stand_in_for: None, relay: Vec::new() };
-                emit(out, Effect::Send { to, lane: Lane::Bulk, tag: self.view.tag(), message });
+                let (lane, tag, until) = (Lane::Bulk, self.view.tag(), Duration::MAX);
+                emit(out, Effect::Send { to, lane, tag, until, message });
             }
             _ => self.erase_hint(now, op, out),
         }

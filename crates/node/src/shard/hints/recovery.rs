@@ -44,7 +44,7 @@ impl Shard {
             Some(partition) => {
                 let range = KeyRange::of_partition(HINTS_KEYSPACE, *partition, &[0], after.as_deref());
                 let op = self.begin_background(Pending::HintRecovery);
-                emit(out, Effect::Scan { op, range, limit_bytes: PAGE_BYTES });
+                emit(out, Effect::Scan { op, range, limit_bytes: PAGE_BYTES, until: Duration::MAX });
             }
             None => self.keeper.taken.clear(),
         }

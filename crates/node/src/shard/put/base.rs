@@ -1,5 +1,7 @@
 //! The stored record that something merges into: it is read once for all that wait for it.
 
+use core::time::Duration;
+
 use kvorum_hints::Kind;
 use kvorum_quorum as quorum;
 
@@ -12,13 +14,13 @@ impl Shard {
     /// Has the stored record read that writes of this key wait for.
     pub(in crate::shard) fn load_base(&mut self, key: StoredKey, out: &mut impl Extend<Effect>) {
         let op = self.ops.insert(Pending::BaseLoad { key: key.detached(), quietly: false });
-        emit(out, Effect::Load { op, key });
+        emit(out, Effect::Load { op, key, until: Duration::MAX });
     }
 
     /// The same for what nobody has asked for.
     pub(in crate::shard) fn load_base_quietly(&mut self, key: StoredKey, out: &mut impl Extend<Effect>) {
         let op = self.begin_background(Pending::BaseLoad { key: key.detached(), quietly: true });
-        emit(out, Effect::Load { op, key });
+        emit(out, Effect::Load { op, key, until: Duration::MAX });
     }
 
     /// The stored record is known: whoever waited for it goes on, in the order they came.

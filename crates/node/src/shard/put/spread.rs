@@ -1,6 +1,8 @@
 //! How a write reaches the replicas, and what becomes of it where it does not: one copy to each remote data centre, stand-ins
 //! in the places of absent replicas, hints for those that have missed it.
 
+use core::time::Duration;
+
 use kvorum_hints::Kind;
 use kvorum_quorum::{self as quorum, ReplicaSet};
 use kvorum_ring::PartitionId;
@@ -70,7 +72,8 @@ impl Shard {
             self.keep_hint(now, Missed { target, key, record, kind: Kind::Owed, answer }, out);
         } else {
             let stand_in_for = Some(target);
-            self.ask(node, tag, Message::Write { op, key, record, minted, stand_in_for, relay: Vec::new() }, out);
+            let message = Message::Write { op, key, record, minted, stand_in_for, relay: Vec::new() };
+            self.ask(node, tag, Duration::MAX, message, out);
         }
     }
 
@@ -168,7 +171,8 @@ impl Shard {
         } else {
             let (node, tag) = put.place.address(replica);
             let relay = others.iter().map(|other| put.place.replica(other).id).collect();
-            self.ask(node, tag, Message::Write { op, key, record, minted, stand_in_for: None, relay }, out);
+            let message = Message::Write { op, key, record, minted, stand_in_for: None, relay };
+            self.ask(node, tag, Duration::MAX, message, out);
         }
     }
 }

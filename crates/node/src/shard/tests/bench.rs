@@ -92,7 +92,7 @@ impl Bench {
         for effect in effects {
             match effect {
                 Effect::Reply { to, response } => self.replies.push((to.request, response)),
-                Effect::Send { to, lane, message, tag: sent_tag } => {
+                Effect::Send { to, lane, message, tag: sent_tag, .. } => {
                     assert_eq!(sent_tag, tag());
                     assert_ne!(to.node, NodeId(self.sight.me), "nobody writes to himself");
                     self.sent.push((to.node.0, lane, message));
@@ -125,8 +125,8 @@ impl Bench {
     /// What the engine answers.
     fn read(&self, effect: Effect) -> Input {
         match effect {
-            Effect::Load { op, key } => Input::Loaded { op, result: Ok(self.store.get(&key).cloned()) },
-            Effect::Scan { op, range, limit_bytes } => {
+            Effect::Load { op, key, .. } => Input::Loaded { op, result: Ok(self.store.get(&key).cloned()) },
+            Effect::Scan { op, range, limit_bytes, .. } => {
                 let page = page(&self.store, &range, limit_bytes);
                 Input::Scanned { op, result: Ok(page) }
             }
@@ -203,7 +203,7 @@ impl Bench {
     /// A peer says something.
     pub(super) fn peer(&mut self, node: u64, message: Message) {
         let from = PeerShard { node: NodeId(node), shard: ShardIndex(3) };
-        self.tell(Input::Peer { from, tag: tag(), message });
+        self.tell(Input::Peer { from, tag: tag(), until: Duration::MAX, message });
     }
 
     /// A peer refuses a request of this node.

@@ -134,7 +134,7 @@ fn a_message_of_another_layout_is_refused() {
             Message::Read { op: their_op(1), key: key("k"), known: None, stand_in_for: None },
             forward,
         ] {
-            bench.tell(Input::Peer { from, tag, message });
+            bench.tell(Input::Peer { from, tag, until: core::time::Duration::MAX, message });
             assert_eq!(refusal(&mut bench), (their_op(1), FailureKind::Rejected));
         }
     }

@@ -122,11 +122,11 @@ impl World {
                 Effect::Send { to, message, .. } => self.bag.push((me, to.node, message)),
                 Effect::Append { seq, key, record } => self.nodes[node].log.push_back((seq, key, Some(record))),
                 Effect::Erase { seq, key } => self.nodes[node].log.push_back((seq, key, None)),
-                Effect::Load { op, key } => {
+                Effect::Load { op, key, .. } => {
                     self.nodes[node].loads.push((op, key));
                     self.tell(node, Input::Loading { op });
                 }
-                Effect::Scan { op, range, limit_bytes } => self.nodes[node].scans.push((op, range, limit_bytes)),
+                Effect::Scan { op, range, limit_bytes, .. } => self.nodes[node].scans.push((op, range, limit_bytes)),
                 Effect::Report(_) => {}
             }
         }
@@ -165,7 +165,7 @@ impl World {
             }
             return;
         }
-        self.tell(receiver, Input::Peer { from, tag: tag(), message });
+        self.tell(receiver, Input::Peer { from, tag: tag(), until: Duration::MAX, message });
     }
 
     fn sync(&mut self, node: usize) {
