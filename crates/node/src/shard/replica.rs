@@ -163,6 +163,7 @@ impl Shard {
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "the parts of one message")]
     pub(super) fn replica_scan(
         &mut self,
         from: PeerShard,
