@@ -205,6 +205,7 @@ impl Process {
     }
 
     /// A peer's message: a request goes to the shard that owns its partition, an answer to the one it names.
+    #[expect(clippy::too_many_arguments, reason = "what a frame carries, and where it arrives")]
     pub(crate) fn peer(
         &mut self,
         from: PeerShard,
