@@ -274,6 +274,12 @@ impl<I: Id, A: Address> Gossip<I, A> {
         let members = self.roster.len() as u64 + 1;
         self.config.retell.saturating_mul(u64::BITS - (members - 1).leading_zeros())
     }
+
+    /// Loses the memory of forgotten members, to see what it is good for.
+    #[cfg(test)]
+    pub(crate) fn remember_no_forgotten(&mut self) {
+        self.zombies = ZombieGuard::new(0);
+    }
 }
 
 fn check_address<A: Codec>(address: &A) -> Result<(), Error> {

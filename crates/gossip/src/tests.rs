@@ -1,9 +1,10 @@
 //! Tests of one machine alone: what it does (`machine`), what it says of itself and hears of itself (`own`), how it meets
-//! odd and hostile input (`hostile`). Whole clusters are in `tests/cluster`.
+//! odd and hostile input (`hostile`), whom it has forgotten (`zombies`). Whole clusters are in `tests/cluster`.
 
 mod hostile;
 mod machine;
 mod own;
+mod zombies;
 
 use alloc::sync::Arc;
 use core::time::Duration;
