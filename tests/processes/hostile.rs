@@ -520,12 +520,19 @@ fn nonsense() -> Vec<v1::Frame> {
         write(key(), b"\x02\x00"[..].into(), None),
         write(stored_key(0, 60_000, b"unknown partition"), record(), None),
         Message::Write(v1::Write::default()),
-        Message::WriteReply(v1::WriteReply { timestamp: u64::MAX, actor: u64::MAX }),
+        Message::WriteReply(v1::WriteReply {
+            timestamp: u64::MAX,
+            actor: u64::MAX,
+            pulled_by: (0..1000).map(|node| v1::Process { node, actor: node }).collect(),
+        }),
         Message::Read(v1::Read { stored_key: stored_key(0, 60_000, b"unknown partition"), ..v1::Read::default() }),
         Message::Read(v1::Read { stored_key: stored_key(u32::MAX, 1, b"unknown keyspace"), ..v1::Read::default() }),
         Message::Read(v1::Read { stored_key: key(), ..v1::Read::default() }),
         Message::ReadReply(v1::ReadReply { record: Some(record()) }),
         Message::ReadReply(v1::ReadReply { record: None }),
+        Message::ReadHints(v1::ReadHints { stored_key: key() }),
+        Message::ReadHints(v1::ReadHints { stored_key: stored_key(0, 60_000, b"unknown partition") }),
+        Message::HintsReply(v1::HintsReply { hints: vec![v1::KeptHint::default(); 100] }),
         Message::Scan(v1::Scan {
             start: stored_key(0, 60_000, b"a"),
             after_start: true,
@@ -545,7 +552,7 @@ fn nonsense() -> Vec<v1::Frame> {
             after_start: false,
             end: None,
             limit_bytes: u32::MAX,
-            checked: true,
+            puller: Some(u64::MAX),
         }),
         Message::Scan(v1::Scan::default()),
         Message::ScanReply(v1::ScanReply { rows: vec![row], more: true, digest: "short".into() }),
@@ -567,8 +574,10 @@ fn nonsense() -> Vec<v1::Frame> {
     let mut frames = vec![v1::Frame::default()];
     for message in messages {
         for op in [0, 1, 7 << 32, u64::MAX, u64::MAX << 32] {
-            for (epoch, shard) in [(1, 0), (0, 1), (u64::MAX, 65_535), (1, u32::MAX)] {
-                frames.push(v1::Frame { op, epoch, shard, message: Some(message.clone()) });
+            for (epoch, shard, timeout_ms) in
+                [(1, 0, None), (0, 1, Some(0)), (u64::MAX, 65_535, Some(1)), (1, u32::MAX, Some(u32::MAX))]
+            {
+                frames.push(v1::Frame { op, epoch, shard, timeout_ms, message: Some(message.clone()) });
             }
         }
     }

@@ -32,3 +32,4 @@ mod readme;
 mod retries;
 mod stopping;
 mod twin;
+mod why;

@@ -196,14 +196,16 @@ and a note says so.")]
         /// The key; without it, the balance
         key: Option<OsString>,
     },
-    /// Show what each replica of a key holds
+    /// Show what each replica of a key holds, and the hints that wait for it
     #[command(after_help = "Examples:
   kvctl why user:1
   kvctl why cart -k carts -o json
 
 Shows each replica's versions with their dots (actor and timestamp), deletions
 and expired ones included, and its causal past: per actor, up to where it has
-absorbed everything.")]
+absorbed everything; and what other members keep for it that it has missed. Who
+does not tell which hints it keeps is named on standard error, with -o json as
+`silent`. At most 64 members are asked, those first that are likely to keep any.")]
     Why {
         /// The key
         key: OsString,

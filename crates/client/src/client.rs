@@ -242,10 +242,12 @@ impl Client {
         admin::ring(&core.routes, core.config.timeout, key).await.map(Ring::from)
     }
 
-    /// What each replica of a key holds: its versions, tombstones and expired ones included, and its causal past.
+    /// What each replica of a key holds: its versions, tombstones and expired ones included, and its causal past; and the hints
+    /// that members keep for it.
     ///
     /// # Errors
-    /// As [`Client::status`]. That a replica does not answer is no error but said in its place.
+    /// As [`Client::status`]. That a replica does not answer is no error but said in its place, and that a member does not tell
+    /// which hints it keeps is said in [`Why::silent`].
     pub async fn why(&self, key: impl Into<Bytes>) -> Result<Why, Error> {
         let core = &self.core;
         admin::why(&core.routes, core.config.timeout, self.keyspace(), key.into()).await.map(Why::from)

@@ -38,7 +38,7 @@ pub use kvorum_quorum::Level;
 pub use options::{DeleteOptions, GetOptions, PutOptions, ScanOptions};
 pub use scan::{Cursor, Page, Row, Scan, UnknownCursor};
 pub use watch::{MemberEvent, StatusWatch, Watched};
-pub use why::{Why, WhyEntry, WhyReplica, WhyVersion};
+pub use why::{Why, WhyEntry, WhyHint, WhyReplica, WhyVersion};
 
 pub use kvorum_ring::Token;
 

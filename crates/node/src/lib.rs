@@ -42,8 +42,12 @@ pub use layout::{DEFAULT_PAIR_BYTES, Layout, LayoutError, LayoutMember, MemberIn
 pub use message::{ControlBody, ControlMessage, Digest, Lane, Message, Rows, row_weight};
 pub use now::Now;
 pub use op::Op;
-pub use record::{BadRecord, CONTEXT_ENTRIES, MAX_SIBLINGS, RECORD_OVERHEAD, Record, Unwritable, Version, merge};
-pub use request::{Attempt, Consistency, Failure, FailureKind, Operation, Replicas, Request, Response};
+pub use record::{
+    BadRecord, CONTEXT_ENTRIES, MAX_SIBLINGS, Outline, RECORD_OVERHEAD, Record, Unwritable, Version, merge,
+};
+pub use request::{
+    Attempt, Consistency, Explanation, Failure, FailureKind, Holding, KeptHint, Operation, Replicas, Request, Response,
+};
 pub use shard::{
     ClientRef, Effect, HINTS_KEYSPACE, HintQueue, Input, Limits, LogSeq, Page, PullProgress, Report, Shard,
     ShardConfig, StoreError, partition_of_message, partition_of_request,

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use crate::control::ChangeOutcome;
 use crate::control::Remembered;
 use crate::{
-    ActorId, Address, Catalog, CatalogChange, ClusterId, Failure, KeyRange, Layout, NodeId, Op, PeerShard, Record,
-    Request, Response, StoredKey,
+    ActorId, Address, Catalog, CatalogChange, ClusterId, Failure, KeptHint, KeyRange, Layout, NodeId, Op, Outline,
+    PeerShard, Record, Request, Response, StoredKey,
 };
 
 /// A message between data shards. `op` names the sender's operation; the answer repeats it.
@@ -79,6 +79,20 @@ pub enum Message {
         /// Tombstones and expired cells included: the coordinator judges after merging.
         record: Option<Record>,
     },
+    /// Which hints of a key do you keep, for whichever of its replicas?
+    ReadHints {
+        /// The asker's operation.
+        op: Op,
+        /// Of what.
+        key: StoredKey,
+    },
+    /// The hints that this node durably keeps.
+    HintsReply {
+        /// The asker's operation.
+        op: Op,
+        /// None if there are none.
+        hints: Vec<KeptHint>,
+    },
     /// What do you hold in this range?
     Scan {
         /// The coordinator's operation.
@@ -115,7 +129,7 @@ pub enum Message {
         /// What to tell the client.
         response: Response,
     },
-    /// A `Write`, `Read`, `Scan` or `Forward` that this replica did not do.
+    /// A `Write`, `Read`, `ReadHints`, `Scan` or `Forward` that this node did not do.
     Refused {
         /// The sender's operation.
         op: Op,
@@ -183,6 +197,8 @@ impl Message {
             | Self::WriteReply { op, .. }
             | Self::Read { op, .. }
             | Self::ReadReply { op, .. }
+            | Self::ReadHints { op, .. }
+            | Self::HintsReply { op, .. }
             | Self::Scan { op, .. }
             | Self::ScanReply { op, .. }
             | Self::Forward { op, .. }
@@ -194,7 +210,8 @@ impl Message {
     /// Whether it asks for something: its `op` is then the sender's, and losing it fails that operation there.
     #[must_use]
     pub fn is_request(&self) -> bool {
-        matches!(self, Self::Write { .. } | Self::Read { .. } | Self::Scan { .. } | Self::Forward { .. })
+        use Message::{Forward, Read, ReadHints, Scan, Write};
+        matches!(self, Write { .. } | Read { .. } | ReadHints { .. } | Scan { .. } | Forward { .. })
     }
 
     /// The bytes it holds on to while it waits to be sent, for the bounds of queues.
@@ -205,8 +222,11 @@ impl Message {
             Self::Write { key, record, .. } | Self::Relayed { key, record, .. } => {
                 key.as_bytes().len() + record.as_bytes().len()
             }
-            Self::Read { key, .. } => key.as_bytes().len(),
+            Self::Read { key, .. } | Self::ReadHints { key, .. } => key.as_bytes().len(),
             Self::ReadReply { record, .. } => record.as_ref().map_or(0, |record| record.as_bytes().len()),
+            Self::HintsReply { hints, .. } => {
+                hints.iter().map(|hint| 16 + hint.versions.len() * size_of::<Outline>()).sum()
+            }
             Self::ScanReply { rows, .. } => rows.iter().map(|(key, record)| row_weight(key, record)).sum(),
             Self::Scan { range, .. } => range.start.len(),
             Self::Forward { request, .. } => {

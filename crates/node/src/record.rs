@@ -14,6 +14,7 @@
 mod attempts;
 mod causal;
 mod cell;
+mod outline;
 #[cfg(test)]
 mod tests;
 
@@ -28,6 +29,7 @@ use cell::{Cell, EXPIRES};
 
 pub(crate) use attempts::Attempted;
 pub use causal::{CONTEXT_ENTRIES, MAX_SIBLINGS, Unwritable};
+pub use outline::Outline;
 
 const LWW: u8 = 1;
 const CAUSAL: u8 = 2;

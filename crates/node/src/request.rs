@@ -8,7 +8,7 @@ use kvorum_quorum::Level;
 use kvorum_ring::PartitionId;
 use kvorum_vclock::Dot;
 
-use crate::{ActorId, KeyspaceId, NodeId, Record};
+use crate::{ActorId, KeyspaceId, NodeId, Outline, Record};
 
 /// One request, decoded and its keyspace looked up, but its limits not yet checked.
 #[derive(Clone, Debug, PartialEq)]
@@ -96,7 +96,7 @@ pub enum Operation {
         /// Of the read it rests on; in a `causal` keyspace it must be given.
         context: Bytes,
     },
-    /// Tell what each replica of a key holds; for people.
+    /// Tell what each replica of a key holds, and which hints wait for it; for people.
     Why {
         /// The key.
         key: Bytes,
@@ -193,10 +193,44 @@ pub enum Response {
         /// Who said so.
         replicas: Replicas,
     },
-    /// To a why: what each replica durably holds, in the order of preference.
-    Why(Vec<(NodeId, Result<Option<Record>, String>)>),
+    /// To a why.
+    Why(Explanation),
     /// It was not done, or nobody knows whether it was.
     Failed(Failure),
+}
+
+/// What is known of one key in the whole cluster.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Explanation {
+    /// Of each replica, in the order of preference.
+    pub replicas: Vec<Holding>,
+    /// The members that did not tell which hints they keep: they are away, refused, or did not answer in time. There may be
+    /// more hints at these.
+    pub silent: Vec<NodeId>,
+    /// How many more members were not asked: one request asks 64 at most, those first that are likely to keep hints.
+    pub unasked: usize,
+}
+
+/// What one replica durably holds of a key, and what it has yet to get.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Holding {
+    /// The replica.
+    pub node: NodeId,
+    /// Its record, if it has any, or why it did not tell.
+    pub held: Result<Option<Record>, String>,
+    /// The hints that members keep for it, and who does.
+    pub hints: Vec<(NodeId, KeptHint)>,
+}
+
+/// A hint of one key that a member durably keeps.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeptHint {
+    /// The replica that it is for.
+    pub target: NodeId,
+    /// Whether its holder stands in for the replica in a write that counted it. Such hints are never dropped.
+    pub owed: bool,
+    /// The versions in it, as in a record.
+    pub versions: Vec<Outline>,
 }
 
 /// How a quorum came about.

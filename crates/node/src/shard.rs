@@ -99,6 +99,8 @@ enum Pending {
     Get(get::Get),
     Scan(scan::Scan),
     Why(why::Why),
+    /// The other half of a why: what members keep for the replicas.
+    WhyHints(why::Asked),
     Forward(forward::Forward),
     /// A stored record is being read so that writes can merge into it. Quietly: nobody has asked for that.
     BaseLoad {
@@ -119,6 +121,8 @@ enum Pending {
     },
     /// What this node keeps for an absent replica is being read.
     StandInRead(hints::StandInRead),
+    /// What this node keeps for replicas is being looked up, to be shown.
+    HintLookup(hints::Lookup),
     /// Hints that an earlier process kept are being counted.
     HintRecovery,
     /// The next hints for a node are being looked up.
@@ -265,7 +269,10 @@ impl Shard {
                     Pending::BaseLoad { .. }
                     | Pending::ReplicaRead { .. }
                     | Pending::ReplicaScan { .. }
+                    // The other half of a why watches over both.
+                    | Pending::WhyHints(_)
                     | Pending::StandInRead(_)
+                    | Pending::HintLookup(_)
                     | Pending::HintRecovery
                     | Pending::HintPage { .. },
                 )
@@ -449,6 +456,8 @@ impl Shard {
             Message::Read { op, key, known, stand_in_for } => {
                 self.replica_read(now, from, op, key, known, stand_in_for, until, out);
             }
+            Message::ReadHints { op, key } => self.look_up_hints(now, Some(from), op, &key, until, out),
+            Message::HintsReply { op, hints } => self.why_hints_told(op, from.node, hints, out),
             Message::Scan { op, range, limit_bytes, puller } => {
                 self.replica_scan(from, op, range, limit_bytes, puller, until, out);
             }
@@ -498,7 +507,9 @@ impl Shard {
     fn loaded(&mut self, now: Now, op: Op, result: Result<Option<Record>, StoreError>, out: &mut impl Extend<Effect>) {
         match self.ops.get_mut(op) {
             Some(Pending::BaseLoad { .. }) => self.base_loaded(now, op, result, out),
-            Some(Pending::Get(_) | Pending::Why(_) | Pending::StandInRead(_)) => self.local_read(now, op, result, out),
+            Some(Pending::Get(_) | Pending::Why(_) | Pending::StandInRead(_) | Pending::HintLookup(_)) => {
+                self.local_read(now, op, result, out);
+            }
             Some(Pending::Hint(_)) => self.hint_loaded(now, op, result, out),
             Some(Pending::ReplicaRead { .. }) => self.replica_loaded(op, result, out),
             _ => {}
@@ -540,6 +551,7 @@ impl Shard {
             Some(Pending::Get(_)) => self.get_failed(now, node, op, out),
             Some(Pending::Scan(_)) => self.scan_failed(now, node, op, out),
             Some(Pending::Why(_)) => self.why_failed(node, op, "it was not reached, or was lost".to_owned(), out),
+            Some(Pending::WhyHints(_)) => self.why_hints_failed(op, node, out),
             Some(Pending::Forward(_)) => self.forward_lost(now, node, op, out),
             Some(Pending::Hint(_)) => self.hint_failed(now, op, out),
             Some(Pending::Pull(_)) => self.pull_failed(now, op, out),
@@ -548,6 +560,7 @@ impl Shard {
                 | Pending::ReplicaRead { .. }
                 | Pending::ReplicaScan { .. }
                 | Pending::StandInRead(_)
+                | Pending::HintLookup(_)
                 | Pending::HintRecovery
                 | Pending::HintPage { .. },
             )
@@ -562,6 +575,7 @@ impl Shard {
             Pending::Get(get) => get.waits_for(node),
             Pending::Scan(scan) => scan.waits_for(node),
             Pending::Why(why) => why.waits_for(node),
+            Pending::WhyHints(asked) => asked.waits_for(node),
             Pending::Forward(forward) => forward.waits_for(node),
             Pending::Hint(delivery) => delivery.waits_for(node),
             Pending::Pull(page) => page.waits_for(node),
@@ -569,6 +583,7 @@ impl Shard {
             | Pending::ReplicaRead { .. }
             | Pending::ReplicaScan { .. }
             | Pending::StandInRead(_)
+            | Pending::HintLookup(_)
             | Pending::HintRecovery
             | Pending::HintPage { .. } => false,
         };
@@ -693,7 +708,10 @@ fn check_pair(key_limit: usize, pair_limit: usize, key: usize, value: usize) -> 
 #[must_use]
 pub fn partition_of_message(message: &Message, view: &View) -> Option<PartitionId> {
     match message {
-        Message::Write { key, .. } | Message::Relayed { key, .. } | Message::Read { key, .. } => Some(key.partition()),
+        Message::Write { key, .. }
+        | Message::Relayed { key, .. }
+        | Message::Read { key, .. }
+        | Message::ReadHints { key, .. } => Some(key.partition()),
         Message::Scan { range, .. } => range.place().map(|(_, partition)| partition),
         Message::Forward { request, .. } => partition_of_request(request, view),
         _ => None,

@@ -103,8 +103,15 @@ fn replicas_that_differ_are_noticed() {
         versions: vec![version(7)],
         context: Vec::new(),
         bytes: 3,
+        hints: Vec::new(),
     };
-    let equal = || Why { place: None, mode: "lww".into(), replicas: ["n1", "n2", "n3"].map(replica).to_vec() };
+    let equal = || Why {
+        place: None,
+        mode: "lww".into(),
+        replicas: ["n1", "n2", "n3"].map(replica).to_vec(),
+        silent: Vec::new(),
+        unasked: 0,
+    };
     assert!(are_equal(&equal(), 3));
     assert!(!are_equal(&equal(), 6), "some are missing");
     let changes: [fn(&mut WhyReplica); 5] = [

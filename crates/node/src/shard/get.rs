@@ -328,6 +328,7 @@ impl Shard {
             (Some(Pending::Why(_)), result) => {
                 self.why_answered(op, 0, result.map_err(|error| error.to_string()), out);
             }
+            (Some(Pending::HintLookup(_)), result) => self.hint_looked_up(now, op, result, out),
             (Some(Pending::StandInRead(read)), Ok(record)) => {
                 read.found = record::merge(read.found.take(), record);
                 self.stand_in_reads_on(now, op, out);

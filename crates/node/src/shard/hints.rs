@@ -13,6 +13,7 @@
 //! ```
 
 mod delivery;
+mod lookup;
 mod recovery;
 mod rows;
 
@@ -27,6 +28,7 @@ use super::{AfterDurable, Base, Effect, LogSeq, Pending, Report, Shard, Waiter, 
 use crate::{ActorId, FailureKind, KeyspaceId, Message, NodeId, Now, Op, PeerShard, Record, StoredKey};
 
 pub(super) use delivery::Delivery;
+pub(super) use lookup::Lookup;
 use rows::{content_key, growth, order_key, order_row, weight};
 
 /// Where hints are stored. No catalog gives this number away.

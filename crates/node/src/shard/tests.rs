@@ -26,3 +26,4 @@ mod replica;
 mod scan;
 mod sloppy;
 mod why;
+mod why_hints;

@@ -1,10 +1,15 @@
-//! What each replica of a key durably holds, asked for by an operator. Every replica is asked once, whether it is thought
-//! to be up or not; the answer tells what came within the time given. Any node may ask.
+//! What each replica of a key durably holds and what hints wait for it, asked for by an operator. Every replica is asked once,
+//! whether it is thought to be up or not, and members what they keep as hints (`why/hints.rs`); the answer tells what came
+//! within the time given. Any node may ask.
+
+mod hints;
 
 use core::time::Duration;
 
 use super::{Effect, Origin, Pending, Preference, Shard};
-use crate::{Message, NodeId, Now, Op, Record, Response, StoredKey};
+use crate::{Explanation, Holding, Message, NodeId, Now, Op, Record, Response, StoredKey};
+
+pub(super) use hints::Asked;
 
 /// What one replica said.
 type Answer = Result<Option<Record>, String>;
@@ -18,6 +23,8 @@ pub(super) struct Why {
     until: Duration,
     /// By position; none while it is waited for.
     answers: Vec<Option<Answer>>,
+    /// The operation that asks for hints, as soon as it has begun.
+    hints: Option<Op>,
 }
 
 impl Why {
@@ -40,11 +47,16 @@ impl Shard {
         let replicas = place.len();
         // The others' silence must not cost the answer of those who spoke.
         let until = now.elapsed.saturating_add(deadline.saturating_sub(now.elapsed) / 2);
-        let why = Why { origin, place, key, until, answers: vec![None; replicas] };
+        let why =
+            Why { origin, place: place.clone(), key: key.clone(), until, answers: vec![None; replicas], hints: None };
         let op = self.ops.insert(Pending::Why(why));
         self.deadlines.add(now.elapsed, until, op);
         for replica in 0..replicas {
             self.send_why(now, op, replica, out);
+        }
+        let asked = self.ask_for_hints(now, op, &place, &key, until, out);
+        if let Some(Pending::Why(why)) = self.ops.get_mut(op) {
+            why.hints = Some(asked);
         }
         self.why_finish_if_complete(op, out);
     }
@@ -79,7 +91,10 @@ impl Shard {
 
     fn why_finish_if_complete(&mut self, op: Op, out: &mut impl Extend<Effect>) {
         let Some(Pending::Why(why)) = self.ops.get_mut(op) else { return };
-        if why.answers.iter().all(Option::is_some) {
+        let Some(hints) = why.hints.filter(|_| why.answers.iter().all(Option::is_some)) else { return };
+        if let Some(Pending::WhyHints(asked)) = self.ops.get_mut(hints)
+            && asked.is_complete()
+        {
             self.why_finish(op, out);
         }
     }
@@ -95,12 +110,17 @@ impl Shard {
 
     /// Answers with what is known by now.
     fn why_finish(&mut self, op: Op, out: &mut impl Extend<Effect>) {
-        let Some(Pending::Why(Why { origin, place, answers, .. })) = self.ops.remove(op) else { return };
-        let told = answers.into_iter().enumerate().map(|(position, answer)| {
+        let Some(Pending::Why(Why { origin, place, answers, hints, .. })) = self.ops.remove(op) else { return };
+        let Some(Pending::WhyHints(asked)) = hints.and_then(|hints| self.ops.remove(hints)) else {
+            unreachable!("both halves begin and end together")
+        };
+        let holdings = answers.into_iter().enumerate().map(|(position, answer)| {
             let silent = || Err("it did not answer in time".to_owned());
-            (place.replica(position).id, answer.unwrap_or_else(silent))
+            let node = place.replica(position).id;
+            Holding { node, held: answer.unwrap_or_else(silent), hints: asked.kept_for(node) }
         });
-        let told = told.collect();
+        let replicas = holdings.collect();
+        let told = Explanation { replicas, silent: asked.silent(), unasked: asked.unasked() };
         self.answer(origin, Response::Why(told), out);
     }
 }

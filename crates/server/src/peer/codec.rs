@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use kvorum_node::{
-    ActorId, Digest, EpochPhase, KeyRange, KeyspaceId, Message, NodeId, Op, Operation, PeerShard, Phase, Record,
-    Request, Response, ShardIndex, StoredKey,
+    ActorId, Digest, EpochPhase, KeptHint, KeyRange, KeyspaceId, Message, NodeId, Op, Operation, Outline, PeerShard,
+    Phase, Record, Request, Response, ShardIndex, StoredKey,
 };
 use kvorum_vclock::{Dot, Timestamp};
 use kvorum_wire::v1;
@@ -79,6 +79,10 @@ pub(crate) fn frame(to: PeerShard, tag: EpochPhase, message: Message) -> v1::Fra
         Message::ReadReply { record, .. } => {
             Wire::ReadReply(v1::ReadReply { record: record.map(|record| record.as_bytes().clone()) })
         }
+        Message::ReadHints { key, .. } => Wire::ReadHints(v1::ReadHints { stored_key: key.as_bytes().clone() }),
+        Message::HintsReply { hints, .. } => {
+            Wire::HintsReply(v1::HintsReply { hints: hints.into_iter().map(kept_hint).collect() })
+        }
         Message::Scan { range: KeyRange { start, after_start, end }, limit_bytes, puller, .. } => {
             Wire::Scan(v1::Scan { start, after_start, end, limit_bytes, puller: puller.map(|process| process.0) })
         }
@@ -95,6 +99,27 @@ pub(crate) fn frame(to: PeerShard, tag: EpochPhase, message: Message) -> v1::Fra
         Message::Refused { failure, .. } => Wire::Refused(error_to_wire(failure)),
     };
     v1::Frame { op, epoch: tag.epoch, shard: to.shard.0.into(), timeout_ms: None, message: Some(message) }
+}
+
+fn kept_hint(hint: KeptHint) -> v1::KeptHint {
+    let version = |Outline { dot, bytes, expires_at_ms }: Outline| v1::KeptVersion {
+        timestamp: dot.time.to_bits(),
+        actor: dot.actor.0,
+        bytes,
+        expires_at: expires_at_ms,
+    };
+    let KeptHint { target, owed, versions } = hint;
+    v1::KeptHint { target: target.0, owed, versions: versions.into_iter().map(version).collect() }
+}
+
+fn hint_kept(hint: v1::KeptHint) -> KeptHint {
+    let version = |version: v1::KeptVersion| Outline {
+        dot: Dot { time: Timestamp::from_bits(version.timestamp), actor: ActorId(version.actor) },
+        bytes: version.bytes,
+        expires_at_ms: version.expires_at,
+    };
+    let v1::KeptHint { target, owed, versions } = hint;
+    KeptHint { target: NodeId(target), owed, versions: versions.into_iter().map(version).collect() }
 }
 
 fn digest_to_wire(digest: Option<Digest>) -> Bytes {
@@ -236,6 +261,8 @@ pub(crate) fn unpack(frame: v1::Frame) -> Result<Unpacked, BadFrame> {
         }
         Wire::ReadSame(v1::ReadSame {}) => Message::ReadSame { op },
         Wire::ReadReply(reply) => Message::ReadReply { op, record: reply.record.map(Record::parse).transpose()? },
+        Wire::ReadHints(read) => Message::ReadHints { op, key: StoredKey::parse(read.stored_key)? },
+        Wire::HintsReply(reply) => Message::HintsReply { op, hints: reply.hints.into_iter().map(hint_kept).collect() },
         Wire::Scan(scan) => {
             let range = KeyRange { start: scan.start, after_start: scan.after_start, end: scan.end };
             Message::Scan { op, range, limit_bytes: scan.limit_bytes, puller: scan.puller.map(ActorId) }
@@ -268,7 +295,10 @@ fn shard_of(number: u32) -> Result<ShardIndex, BadFrame> {
 
 /// Whether a frame asks for something, see [`Message::is_request`].
 pub(crate) fn is_request(frame: &v1::Frame) -> bool {
-    matches!(frame.message, Some(Wire::Write(_) | Wire::Read(_) | Wire::Scan(_) | Wire::Forward(_)))
+    matches!(
+        frame.message,
+        Some(Wire::Write(_) | Wire::Read(_) | Wire::ReadHints(_) | Wire::Scan(_) | Wire::Forward(_))
+    )
 }
 
 #[cfg(test)]
@@ -305,6 +335,9 @@ mod tests {
         let digest = Some(Digest([9; 16]));
         let failure = Failure::new(FailureKind::Overloaded, "no");
         let value = |record| Response::Value { record, context: bytes(b"seen"), as_of_ms: 5, replicas };
+        let value_of_5 = Outline { dot, bytes: Some(5), expires_at_ms: Some(7) };
+        let tombstone = Outline { dot, bytes: None, expires_at_ms: None };
+        let hint = |owed, version| KeptHint { target: NodeId(6), owed, versions: vec![version, version] };
         let (causal, _) = Record::causal(None, &Context::new(), dot, Some(b"value"), None, usize::MAX).unwrap();
         vec![
             Message::Write {
@@ -331,6 +364,9 @@ mod tests {
             Message::ReadSame { op },
             Message::ReadReply { op, record: Some(record.clone()) },
             Message::ReadReply { op, record: None },
+            Message::ReadHints { op, key: key.clone() },
+            Message::HintsReply { op, hints: vec![hint(false, value_of_5), hint(true, tombstone)] },
+            Message::HintsReply { op, hints: Vec::new() },
             Message::Scan { op, range: range.clone(), limit_bytes: 9, puller: None },
             Message::Scan { op, range, limit_bytes: 9, puller: Some(ActorId(0)) },
             Message::ScanReply { op, rows: vec![(key, record.clone())], more: true, digest },
@@ -384,6 +420,7 @@ mod tests {
             None,
             Some(Wire::Write(write(b"short", b""))),
             Some(Wire::Write(write(b"long enough", b"no record"))),
+            Some(Wire::ReadHints(v1::ReadHints::default())),
             Some(Wire::Forward(v1::Forward::default())),
             Some(Wire::ForwardReply(v1::ForwardReply::default())),
         ] {

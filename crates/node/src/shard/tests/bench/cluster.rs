@@ -31,11 +31,22 @@ pub(in super::super) fn layout(replicas: u16, fallbacks: bool) -> Arc<Layout> {
     layout_of(&["dc"; 5], vec![(0..replicas).collect()], vec![others])
 }
 
+/// A layout of so many nodes, of which the first three hold the one partition, and the last may stand in for them.
+pub(in super::super) fn large(nodes: u16) -> Arc<Layout> {
+    layout_of(&vec!["dc"; usize::from(nodes)], vec![(0..3).collect()], vec![vec![nodes - 1]])
+}
+
 /// A layout of two data centres, of which each holds the one partition three times: nodes 1 to 3 in `dc`, 4 to 6 in `far`.
 /// A seventh and an eighth node, one in each, may stand in for them.
 pub(in super::super) fn two_centres(fallbacks: bool) -> Arc<Layout> {
     let others = if fallbacks { vec![6, 7] } else { Vec::new() };
     layout_of(&["dc", "dc", "dc", "far", "far", "far", "dc", "far"], vec![(0..6).collect()], vec![others])
+}
+
+/// Two data centres with three replicas each, as above; in each two nodes may stand in, the one of the higher number first.
+pub(in super::super) fn two_centres_that_stand_in() -> Arc<Layout> {
+    let centres = ["dc", "dc", "dc", "far", "far", "far", "dc", "far", "dc", "far"];
+    layout_of(&centres, vec![(0..6).collect()], vec![vec![8, 6, 9, 7]])
 }
 
 /// A layout of four partitions: nodes 1, 2 and 3 hold the first and the third, 1, 4 and 5 the second, and 2, 3 and 4 the
