@@ -4,15 +4,24 @@
 mod faults;
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::*;
 use super::bench::value_of;
-use crate::FailureKind;
+use crate::{Explanation, FailureKind};
 use faults::Faults;
 use world::{Call, KEYS, Node, World};
 
 impl World {
+    fn acknowledged(&self) -> usize {
+        let is_written = |call: &&Call| matches!(call.completed, Some((_, Response::Written { .. })));
+        self.calls.iter().filter(is_written).count()
+    }
+
+    fn known_values(&self) -> BTreeSet<&str> {
+        self.calls.iter().filter_map(|call| call.value.as_deref()).collect()
+    }
+
     fn check(&self) {
         for (number, node) in self.nodes.iter().enumerate() {
             assert_eq!(node.shard.operations(), 0, "operations are left at node {}", number + 1);
@@ -37,6 +46,7 @@ impl World {
                         .any(|record| value_of(record).as_deref() == value);
                     assert!(!stored, "a rejected write is stored: {}", failure.message);
                 }
+                Response::Why(told) => check_explanation(told),
                 _ => {}
             }
         }
@@ -90,6 +100,16 @@ impl World {
     }
 }
 
+/// Whatever was lost, late or repeated: what is told belongs where it stands, and was told by who is not called silent.
+fn check_explanation(told: &Explanation) {
+    for replica in &told.replicas {
+        for (holder, hint) in &replica.hints {
+            assert!(hint.target == replica.node && *holder != replica.node && !hint.versions.is_empty(), "{told:?}");
+            assert!(!told.silent.contains(holder), "{told:?}");
+        }
+    }
+}
+
 /// Runs one world to its end and checks it. A seed that fails is printed and replays.
 fn run(seed: u64, faults: Faults) -> World {
     println!("seed {seed}");
@@ -129,6 +149,8 @@ struct Seen {
     sloppy: usize,
     hints: usize,
     lost: usize,
+    /// The hints that operators were told of.
+    told: usize,
 }
 
 /// Runs worlds in which nodes are away.
@@ -153,6 +175,11 @@ fn run_with_absences(seeds: core::ops::Range<u64>, faults: Faults) -> Seen {
             assert!(!(is_strict && sloppy), "a strict write is never sloppy");
             (seen.strict, seen.sloppy) = (seen.strict + usize::from(is_strict), seen.sloppy + usize::from(sloppy));
         }
+        let explanations = world.calls.iter().filter_map(|call| match &call.completed {
+            Some((_, Response::Why(told))) => Some(told),
+            _ => None,
+        });
+        seen.told += explanations.flat_map(|told| &told.replicas).map(|replica| replica.hints.len()).sum::<usize>();
         seen.hints += world.most_hints;
         seen.lost += world.calls.iter().filter(|call| call.is_lost).count();
     }
@@ -162,17 +189,17 @@ fn run_with_absences(seeds: core::ops::Range<u64>, faults: Faults) -> Seen {
 #[test]
 fn strict_calls_find_what_they_acknowledged_and_all_replicas_become_equal() {
     let seen = run_with_absences(2000..2060, Faults::default());
-    assert!(seen.strict > 600 && seen.sloppy > 120 && seen.hints > 600, "too few to tell: {seen:?}");
+    assert!(seen.strict > 600 && seen.sloppy > 120 && seen.hints > 600 && seen.told > 600, "too few to tell: {seen:?}");
 }
 
 #[test]
 fn the_same_with_loss_and_repetition() {
     let seen = run_with_absences(3000..3060, Faults { loss: true, repetition: true, ..Faults::default() });
-    assert!(seen.strict > 600 && seen.sloppy > 120 && seen.hints > 600, "too few to tell: {seen:?}");
+    assert!(seen.strict > 600 && seen.sloppy > 120 && seen.hints > 600 && seen.told > 600, "too few to tell: {seen:?}");
 }
 
 #[test]
 fn the_same_when_nodes_crash() {
     let seen = run_with_absences(4000..4060, Faults { crashes: true, ..Faults::default() });
-    assert!(seen.strict > 600 && seen.sloppy > 120 && seen.lost > 30, "too few to tell: {seen:?}");
+    assert!(seen.strict > 600 && seen.sloppy > 120 && seen.lost > 30 && seen.told > 600, "too few to tell: {seen:?}");
 }

@@ -1,7 +1,7 @@
 //! A small world: shards that talk to each other in random orders, with loss and repetition, skewed clocks and slow disks; if
 //! wanted, with nodes that cannot be reached for a while, or crash, while others stand in for them.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use kvorum_quorum::Level;
 use kvorum_vclock::Timestamp;
@@ -140,6 +140,13 @@ impl World {
             value.as_ref().map_or_else(|| get(&name, Level::Quorum), |value| put(&name, value, Level::Quorum));
         let is_strict = self.faults.absence && self.random.one_in(2);
         let operation = if is_strict { strict(operation) } else { operation };
+        self.invoke(key, node, is_strict, value, operation);
+        if self.random.one_in(4) {
+            self.invoke(key, node, false, None, Operation::Why { key: Bytes::from(name) });
+        }
+    }
+
+    fn invoke(&mut self, key: usize, node: usize, is_strict: bool, value: Option<String>, operation: Operation) {
         let from = ClientRef { session: 0, request: self.calls.len() as u64 };
         self.calls.push(Call { key, node, is_strict, value, invoked: self.step, completed: None, is_lost: false });
         self.tell(node, Input::Client { from, request: request(operation, ms(500)) });
@@ -286,14 +293,5 @@ impl World {
         self.settle();
         let is_read = |call: &Call| matches!(call.completed, Some((_, Response::Value { .. })));
         assert!(self.calls[from..].iter().all(is_read), "every replica can be read");
-    }
-
-    pub(super) fn acknowledged(&self) -> usize {
-        let is_written = |call: &&Call| matches!(call.completed, Some((_, Response::Written { .. })));
-        self.calls.iter().filter(is_written).count()
-    }
-
-    pub(super) fn known_values(&self) -> BTreeSet<&str> {
-        self.calls.iter().filter_map(|call| call.value.as_deref()).collect()
     }
 }
