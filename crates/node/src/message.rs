@@ -64,7 +64,8 @@ pub enum Message {
         key: StoredKey,
         /// What the asker holds itself: a replica that holds just that answers [`Message::ReadSame`].
         known: Option<Digest>,
-        /// The replica in whose place the receiver tells what it keeps as a hint; none when it is a replica itself.
+        /// The replica in whose place the receiver is asked, which then tells what it owes to any of the key's replicas; none when it is
+        /// a replica itself.
         stand_in_for: Option<NodeId>,
     },
     /// This replica durably holds what the asker holds.
