@@ -17,6 +17,8 @@ use crate::shard_loop;
 /// So many requests of a session are begun before others have their turn: answers that are due do not wait for the whole of a
 /// large message.
 const PART: usize = 128;
+/// For so many polls in a row it waits until answers have left.
+const PUT_OFF: u8 = 2;
 
 pub(crate) struct SessionStream {
     id: u64,
@@ -24,8 +26,10 @@ pub(crate) struct SessionStream {
     outbox: Arc<Outbox<v1::Response>>,
     /// The weight of the message that the transport took last. It takes the next when that one is on its way.
     leaving: usize,
-    /// Answers were handed out just now; they leave when others have had their turn.
+    /// Answers were handed out at the last poll; they leave when others have had their turn.
     has_answered: bool,
+    /// How many polls in a row what was taken on has waited for that.
+    put_off: u8,
     /// The client will send no more.
     ended: bool,
 }
@@ -35,7 +39,7 @@ impl SessionStream {
         // Bounded by the requests in flight rather than by bytes: a reply is never refused.
         let outbox = Outbox::new(usize::MAX);
         let id = shard_loop::with(|shard_loop| shard_loop.open_session(Arc::clone(&outbox)));
-        Self { id, incoming, outbox, leaving: 0, has_answered: false, ended: false }
+        Self { id, incoming, outbox, leaving: 0, has_answered: false, put_off: 0, ended: false }
     }
 
     /// Hands over the requests that have come, a message at a time: what is refused is answered before more is taken in.
@@ -65,9 +69,14 @@ impl Stream for SessionStream {
         if left > 0 {
             shard_loop::with(|shard_loop| shard_loop.session_read(self.id, left));
         }
+        let has_answered = std::mem::take(&mut self.has_answered);
         self.take_in(cx);
-        if self.outbox.bytes() == 0 && shard_loop::with(|shard_loop| shard_loop.session_waits(self.id)) {
-            if !std::mem::take(&mut self.has_answered) {
+        if shard_loop::with(|shard_loop| shard_loop.session_waits(self.id)) {
+            // Answers leave first, but there may always be more of them.
+            if (has_answered || self.outbox.bytes() > 0) && self.put_off < PUT_OFF {
+                self.put_off += 1;
+            } else {
+                self.put_off = 0;
                 shard_loop::with(|shard_loop| shard_loop.session_proceed(self.id, PART));
             }
             // There may be more, which comes after what others have to do.

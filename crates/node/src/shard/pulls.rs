@@ -4,6 +4,10 @@
 //! A write may have been durable on a replica A, which then lost its disk and pulled from B, before B held the write. Were A's
 //! answer still counted, B's would complete the quorum though B alone holds the write. So B tells whom it answers who has pulled from it,
 //! and the coordinator withdraws A's answer before it counts B's. One that coordinates itself withdraws when the pull begins.
+//!
+//! What this does not cover: answers of stand-ins, who serve no pulls and therefore know of none; the repair of a strict read or of
+//! a retried write; and an answer that was sent before its node died and arrives after its withdrawal. There a coordinator
+//! depends on gossip to tell it in time of the new process.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,17 +35,18 @@ impl Pulls {
 }
 
 impl Shard {
-    /// A node begins to pull a partition from here. It may have answered, before it lost its disk, for what is not durable here
-    /// yet and will be in none of the pages; what it answers from now on it keeps.
-    pub(super) fn pull_begins(
+    /// A node pulls a partition from here. It may have answered, before it lost its disk, for what is not durable here
+    /// yet and will be in none of the pages; what its new process answers it keeps.
+    pub(super) fn pulled_from_here(
         &mut self,
         node: NodeId,
         process: ActorId,
         partition: PartitionId,
         out: &mut impl Extend<Effect>,
     ) {
-        self.pulls.from_here.insert((partition, node), process);
-        self.withdraw_answers(node, Some(partition), out);
+        if self.pulls.from_here.insert((partition, node), process) != Some(process) {
+            self.withdraw_answers(node, Some(partition), out);
+        }
     }
 
     /// Who has begun to pull a partition from here.

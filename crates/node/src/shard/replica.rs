@@ -185,10 +185,9 @@ impl Shard {
             return self.refuse(from, op, FailureKind::Rejected, "the range ends before it starts", out);
         }
         if let Some(process) = puller
-            && let Some((keyspace, partition)) = range.place()
-            && range.start == KeyRange::of_partition(keyspace, partition, &[], None).start
+            && let Some((_, partition)) = range.place()
         {
-            self.pull_begins(from.node, process, partition, out);
+            self.pulled_from_here(from.node, process, partition, out);
         }
         let limit_bytes = limit_bytes.clamp(1, PAGE_BYTES);
         let mine = self.ops.insert(Pending::ReplicaScan { from, op, checked: puller.is_some() });

@@ -26,6 +26,8 @@ const BULK_LIMIT: usize = 16 << 20;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const FIRST_BACKOFF: Duration = Duration::from_millis(20);
 const LAST_BACKOFF: Duration = Duration::from_secs(1);
+/// The same for who is there, and has not heard of this node yet.
+const STRANGERS_BACKOFF: Duration = Duration::from_millis(100);
 
 /// Frames and messages up to this size pass between nodes.
 pub(crate) const MAX_MESSAGE: usize = 8 << 20;
@@ -86,6 +88,10 @@ impl Backoff {
 
     pub(crate) fn reset(&mut self) {
         self.0 = FIRST_BACKOFF;
+    }
+
+    fn at_most(&mut self, delay: Duration) {
+        self.0 = self.0.min(delay);
     }
 
     pub(crate) async fn wait(&mut self) {
@@ -168,6 +174,9 @@ async fn keep_connected(
                 outbox.open();
                 let ended = carry(client, &metadata, &outbox, clock, &mut backoff).await;
                 tracing::debug!(peer = %address, ?lane, ?ended, "the lane ended");
+                if matches!(&ended, Err(status) if status.code() == tonic::Code::Unavailable) {
+                    backoff.at_most(STRANGERS_BACKOFF);
+                }
                 if let Err(status) = &ended
                     && status.code() == tonic::Code::FailedPrecondition
                     && !told
