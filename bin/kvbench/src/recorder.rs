@@ -26,15 +26,17 @@ pub(crate) struct Recorder {
     pub(crate) misses: u64,
     /// When the last operation ended, well or not.
     pub(crate) last_end: Option<Instant>,
-    /// The first few different errors.
+    /// The first few different errors; of refusals only the first, which would else hide the others.
     pub(crate) shown: Vec<String>,
+    refusal_is_shown: bool,
 }
 
 impl Recorder {
     pub(crate) fn new() -> Recorder {
         let (reads, updates) = (Latencies::new(), Latencies::new());
         let refusals = Latencies::new();
-        Recorder { reads, updates, refusals, errors: 0, misses: 0, last_end: None, shown: Vec::new() }
+        let (shown, refusal_is_shown) = (Vec::new(), false);
+        Recorder { reads, updates, refusals, errors: 0, misses: 0, last_end: None, shown, refusal_is_shown }
     }
 
     /// An operation that was to begin at `start` has succeeded.
@@ -59,9 +61,16 @@ impl Recorder {
         }
     }
 
-    /// An operation that has failed was refused, so long after it had begun.
-    pub(crate) fn refused(&mut self, after: Duration) {
+    /// An operation has failed: it was refused for overload, so long after it had begun.
+    pub(crate) fn refused(&mut self, end: Instant, after: Duration, message: impl FnOnce() -> String) {
         self.refusals.record(after);
+        if self.refusal_is_shown {
+            self.errors += 1;
+            self.last_end = self.last_end.max(Some(end));
+        } else {
+            self.refusal_is_shown = true;
+            self.failed(end, message);
+        }
     }
 
     /// Operations that succeeded.
@@ -193,6 +202,17 @@ mod tests {
         let mut recorder = Recorder::new();
         record(&mut recorder, Operation::Update, [0, 10_000_000_000].into_iter());
         assert!(near(recorder.updates.percentiles().max, 3_600_000_000.0), "{:?}", recorder.updates.percentiles());
+    }
+
+    #[test]
+    fn refusals_do_not_hide_other_errors() {
+        let mut recorder = Recorder::new();
+        for number in 0..100 {
+            recorder.refused(Instant::now(), Duration::from_millis(5), || format!("overload {number}"));
+        }
+        recorder.failed(Instant::now(), || "another".into());
+        assert_eq!((recorder.errors, recorder.refusals.count()), (101, 100));
+        assert_eq!(recorder.shown, ["overload 0", "another"]);
     }
 
     #[test]

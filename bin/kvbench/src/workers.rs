@@ -55,12 +55,11 @@ pub(crate) async fn work(job: Arc<Job>, client: Client, mut random: Random) {
                     recorder.succeeded(operation, start, end);
                     recorder.misses += u64::from(!found);
                 }
-                Err(error) => {
-                    if matches!(error, Error::Overloaded { .. }) {
-                        recorder.refused(end.saturating_duration_since(began));
-                    }
-                    recorder.failed(end, || describe(operation, &error));
+                Err(error @ Error::Overloaded { .. }) => {
+                    let after = end.saturating_duration_since(began);
+                    recorder.refused(end, after, || describe(operation, &error));
                 }
+                Err(error) => recorder.failed(end, || describe(operation, &error)),
             });
         }
         start = end;
