@@ -114,3 +114,20 @@ fn a_process_that_the_view_knows_or_that_was_heeded_costs_nothing_more() {
     assert_eq!(written(&bench.reply()).0, record.dot());
     bench.assert_idle();
 }
+
+#[test]
+fn each_process_that_pulls_has_lost_what_was_answered_before_and_nothing_that_it_answers_itself() {
+    let (mut bench, op, record) = begin(Level::All);
+    let pull = |bench: &mut Bench, process| {
+        bench.peer(2, pulls(PARTITION, process));
+        let sent = bench.sent();
+        let again =
+            |(to, message): &(u64, Message)| matches!(message, Message::Write { op: it, .. } if (*to, *it) == (2, op));
+        sent.iter().filter(|sent| again(sent)).count()
+    };
+    bench.peer(2, ack(op, &record, &[]));
+    assert_eq!(pull(&mut bench, PROCESS), 1);
+    bench.peer(2, ack(op, &record, &[]));
+    assert_eq!(pull(&mut bench, PROCESS), 0, "another page, or keyspace, of the same pull");
+    assert_eq!(pull(&mut bench, ActorId(78)), 1, "it has lost its disk once more");
+}
